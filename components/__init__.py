@@ -1,0 +1,27 @@
+"""The public names of the component set, imported when first used: ``Moments`` loads no TensorFlow."""
+
+import importlib
+from typing import Any
+
+_MODULE_OF = {
+    "FeaturePlan": "components.feature_plan",
+    "Moments": "components.moments",
+    "NormalizationConstants": "components.constants",
+    "global_moments": "components.moments.analyzer",
+    "FrozenTransform": "components.frozen",
+    "normalized_dataset": "components.trainer.input_data",
+    "ArrowExampleGen": "components.example_gen.component",
+    "AnomalyGate": "components.anomalies.component",
+}
+
+__all__ = list(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

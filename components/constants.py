@@ -1,0 +1,225 @@
+"""NormalizationConstants: what an analysis found, as a mapping with a digest and a JSON form. No TensorFlow."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.errors import DataError
+from components.feature_plan import Feature, FeaturePlan, model_names
+
+FORMAT_VERSION = 1
+FILE_NAME = "constants.json"
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+_COUNT_FIELDS = ("count", "missing", "nan", "pos_inf", "neg_inf")
+_FLOAT_FIELDS = ("min", "max", "mean", "variance")
+
+
+class DigestError(ValueError):
+    """The values of a constants file and its stated digest, or its decimal and hex forms, disagree."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureConstants:
+    """The statistics of one feature over the whole training split.
+
+    Attributes:
+      feature: the plan's entry: name, role, dtype, shape, axis, policies, unit.
+      count, missing, nan, pos_inf, neg_inf: int64 [*statistic_shape].
+      min, max, mean, variance: float64 [*statistic_shape], in the feature's unit (after log1p, where asked);
+        NaN for vocabularies.
+      vocabulary: keys and counts; a category's by falling count, then by bytes; a label's by bytes.
+    """
+
+    feature: Feature
+    count: Counts
+    missing: Counts
+    nan: Counts
+    pos_inf: Counts
+    neg_inf: Counts
+    min: Floats
+    max: Floats
+    mean: Floats
+    variance: Floats
+    vocabulary: tuple[tuple[bytes, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The schema's own name."""
+        return self.feature.name
+
+    @property
+    def role(self) -> str:
+        """The schema's role tag."""
+        return self.feature.role
+
+    @property
+    def unit(self) -> str:
+        """The schema's unit, or an empty text."""
+        return self.feature.unit
+
+    @property
+    def sigma(self) -> Floats:
+        """float64 [*statistic_shape]: square root of the population variance."""
+        return np.asarray(np.sqrt(self.variance))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NormalizationConstants(Mapping[str, FeatureConstants]):
+    """Constants by the schema's own feature name, in schema order.
+
+    Attributes:
+      plan: the plan that the analysis followed.
+      rows: rows analysed.
+    """
+
+    plan: FeaturePlan
+    rows: int
+    by_name: Mapping[str, FeatureConstants]
+
+    def __getitem__(self, name: str) -> FeatureConstants:
+        """The constants of one feature."""
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Feature names in schema order."""
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        """How many features were analysed."""
+        return len(self.by_name)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over what the data determine: names, roles, axes, counts, statistics, vocabularies."""
+        canonical = [_canonical(constants) for constants in self.values()]
+        return hashlib.sha256(json.dumps(canonical, separators=(",", ":")).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """JSON with ``format_version``; floats as decimal for people and as hex, which is what is read back."""
+        table = {
+            "format_version": FORMAT_VERSION,
+            "digest": self.digest,
+            "rows": self.rows,
+            "plan": json.loads(self.plan.to_json()),
+            "features": [_to_table(constants) for constants in self.values()],
+        }
+        return json.dumps(table, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "the text given") -> "NormalizationConstants":
+        """Reads what ``to_json`` wrote, same bits.
+
+        Raises:
+          DataError: not such a JSON text, or another format version.
+          DigestError: values that do not agree with each other or with the stated digest.
+        """
+        try:
+            table = json.loads(text)
+            version = table["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{source} holds no normalization constants: {error!r}.") from error
+        if version != FORMAT_VERSION:
+            raise DataError(
+                f"{source} has format_version {version!r}; this version reads {FORMAT_VERSION}. "
+                "Use the release that wrote it, or analyse again."
+            )
+        plan = FeaturePlan.from_json(json.dumps(table["plan"]))
+        features = {feature.name: feature for feature in plan.features}
+        by_name = {item["name"]: _from_table(features[item["name"]], item, source) for item in table["features"]}
+        constants = cls(plan, int(table["rows"]), by_name)
+        if constants.digest != table["digest"]:
+            raise DigestError(
+                f"{source} states digest {table['digest']} but its values have {constants.digest}. "
+                "It was edited or damaged: analyse again."
+            )
+        return constants
+
+    @classmethod
+    def load(cls, where: str | os.PathLike[str]) -> "NormalizationConstants":
+        """Reads a constants file, or ``constants.json`` in a folder; a URI with a scheme through ``tf.io.gfile``.
+
+        Raises:
+          DataError: nothing readable there.
+          DigestError: see ``from_json``.
+        """
+        path = str(where)
+        file = path if path.endswith(".json") else f"{path.rstrip('/')}/{FILE_NAME}"
+        try:
+            return cls.from_json(_read(file), file)
+        except OSError as error:
+            raise DataError(f"No constants at {file}: {error}. Give a file, or a folder with {FILE_NAME}.") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the JSON file, whole or not at all."""
+        file = Path(path)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        temporary.replace(file)
+
+
+def _read(file: str) -> str:
+    if "://" in file:
+        import tensorflow as tf
+
+        try:
+            with tf.io.gfile.GFile(file) as stream:
+                return str(stream.read())
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from error
+    return Path(file).read_text(encoding="utf-8")
+
+
+def _canonical(constants: FeatureConstants) -> list[Any]:
+    axis = None if constants.feature.axis is None else list(constants.feature.axis)
+    counts = [getattr(constants, name).ravel().tolist() for name in _COUNT_FIELDS]
+    floats = [[value.hex() for value in getattr(constants, name).ravel().tolist()] for name in _FLOAT_FIELDS]
+    vocabulary = [[key.hex(), n] for key, n in constants.vocabulary]
+    return [constants.name, constants.role, axis, counts, floats, vocabulary]
+
+
+def _to_table(constants: FeatureConstants) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "name": constants.name,
+        "role": constants.role,
+        "unit": constants.unit,
+        "model_names": list(model_names(constants.feature)),
+    }
+    table.update({name: getattr(constants, name).tolist() for name in _COUNT_FIELDS})
+    for name in (*_FLOAT_FIELDS, "sigma"):
+        values: Floats = getattr(constants, name)
+        # JSON knows neither NaN nor infinity: the decimal form is for people, the hex form is read back.
+        table[name] = _nested(values, lambda x: x if np.isfinite(x) else str(x))
+        table[f"{name}_hex"] = _nested(values, float.hex)
+    if constants.vocabulary:
+        table["vocabulary"] = [[key.decode("utf-8", "surrogateescape"), n] for key, n in constants.vocabulary]
+    return table
+
+
+def _nested(values: Floats, form: Any) -> Any:
+    items = np.empty(values.size, dtype=object)
+    items[:] = [form(x) for x in values.ravel().tolist()]
+    return items.reshape(values.shape).tolist()
+
+
+def _from_table(feature: Feature, table: Mapping[str, Any], source: str) -> FeatureConstants:
+    values: dict[str, Any] = {name: np.asarray(table[name], np.int64) for name in _COUNT_FIELDS}
+    for name in _FLOAT_FIELDS:
+        exact = np.vectorize(float.fromhex, otypes=[np.float64])(table[f"{name}_hex"])
+        shown = np.asarray(np.asarray(table[name], dtype=object).astype(np.float64))
+        if not np.array_equal(exact, shown, equal_nan=True):
+            raise DigestError(
+                f"{source}: {feature.name!r} has {name} {table[name]} but {name}_hex {table[f'{name}_hex']}."
+            )
+        values[name] = np.asarray(exact, np.float64)
+    vocabulary = tuple((key.encode("utf-8", "surrogateescape"), n) for key, n in table.get("vocabulary", ()))
+    return FeatureConstants(feature, **values, vocabulary=vocabulary)

@@ -1,0 +1,133 @@
+"""FrozenTransform: raw tensors to model tensors by a graph whose statistics are constants."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from components.constants import NormalizationConstants
+from components.feature_plan import Feature, FeaturePlan, model_names
+from components.frozen.freeze import FrozenGraph, freeze
+
+TensorMap = Mapping[str, Any]
+_DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
+_DEFAULTS = {"float32": float("nan"), "bytes": ""}
+
+
+class FrozenTransform:
+    """A pure function from a dict of raw tensors to a dict of model tensors.
+
+    It holds no variable, table, resource or Python state, and captures nothing, so that it may be called eagerly, in
+    a ``tf.function``, in any number of ``Dataset.map``s and in a serving signature, with the same bits in each.
+    """
+
+    def __init__(self, graph: FrozenGraph) -> None:
+        """Wraps a frozen graph; ``load`` is the usual way here."""
+        self._graph = graph
+        self._graph_by_outputs: dict[tuple[str, ...], tf.compat.v1.GraphDef] = {}
+        self._eagerly = tf.function(self._apply, reduce_retracing=True)
+
+    @classmethod
+    def load(cls, where: str | os.PathLike[str]) -> "FrozenTransform":
+        """Loads a TransformGraph artifact by its folder or URI.
+
+        Raises:
+          DataError: no transform graph there, or one without normalization constants.
+        """
+        return cls(freeze(f"{str(where).rstrip('/')}/transform_fn"))
+
+    @property
+    def constants(self) -> NormalizationConstants:
+        """What the analysis found."""
+        return self._graph.constants
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the data determined."""
+        return self.constants.digest
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The plan that the analysis followed."""
+        return self.constants.plan
+
+    @property
+    def captured_inputs(self) -> tuple[Any, ...]:
+        """What a ``tf.function`` around this function captures; nothing."""
+        spec = {feature.name: _tensor_spec(feature, self._graph.inputs[feature.name]) for feature in self.plan.inputs}
+        return tuple(tf.function(self.__call__).get_concrete_function(spec).captured_inputs)
+
+    def __call__(self, raw: TensorMap) -> dict[str, tf.Tensor]:
+        """Model tensors by ``model_name``: see ``components.transform.preprocessing.apply_plan``.
+
+        Args:
+          raw: by the schema's own names: dense tensors [batch, *shape], SparseTensors (or ragged ones) where a row
+            may have no value. The label may be left out, and is then left out of the result. Others are ignored.
+
+        Raises:
+          ValueError: a feature is missing from ``raw``.
+        """
+        features = [feature for feature in self.plan.used if feature.role != "label" or feature.name in raw]
+        absent = [feature.name for feature in features if feature.name not in raw]
+        if absent:
+            raise ValueError(f"The transform needs the features {absent}, which are not among {sorted(raw)}.")
+        used = {feature.name: raw[feature.name] for feature in features}
+        result: dict[str, tf.Tensor] = self._eagerly(used) if tf.executing_eagerly() else self._apply(used)
+        return result
+
+    def _apply(self, raw: TensorMap) -> dict[str, tf.Tensor]:
+        features = [feature for feature in self.plan.used if feature.name in raw]
+        names = tuple(name for feature in features for name in model_names(feature))
+        fed = {
+            f"{placeholder}:0": part
+            for feature in features
+            for placeholder, part in zip(self._graph.inputs[feature.name], _parts(raw[feature.name]), strict=True)
+        }
+        needed = self._sub_graph(names)
+        present = {node.name for node in needed.node}
+        tensors = tf.graph_util.import_graph_def(
+            needed,
+            input_map={name: tensor for name, tensor in fed.items() if name.split(":")[0] in present},
+            return_elements=[self._graph.outputs[name] for name in names],
+            name="frozen_transform",
+        )
+        return dict(zip(names, tensors, strict=True))
+
+    def parse(self, serialized: tf.Tensor, *, label: bool = True) -> dict[str, Any]:
+        """Serialized tf.Examples, tf.string [batch], to raw tensors; with the label unless ``label`` is False."""
+        features = [feature for feature in self.plan.used if label or feature.role != "label"]
+        spec = {feature.name: _parse_spec(feature) for feature in features}
+        parsed: dict[str, Any] = tf.io.parse_example(serialized, spec)
+        return parsed
+
+    def _sub_graph(self, names: tuple[str, ...]) -> tf.compat.v1.GraphDef:
+        if names not in self._graph_by_outputs:
+            ends = [self._graph.outputs[name].split(":")[0] for name in names]
+            sub_graph = tf.compat.v1.graph_util.extract_sub_graph(self._graph.graph_def, ends)
+            self._graph_by_outputs[names] = sub_graph
+        return self._graph_by_outputs[names]
+
+
+def _parts(column: Any) -> tuple[tf.Tensor, ...]:
+    if isinstance(column, tf.RaggedTensor):
+        column = column.to_sparse()
+    if isinstance(column, tf.SparseTensor):
+        return column.indices, column.values, column.dense_shape
+    return (tf.convert_to_tensor(column),)
+
+
+def _parse_spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
+    dtype = _DTYPES[feature.dtype]
+    if not feature.dense:
+        return tf.io.VarLenFeature(dtype)
+    # An absent float is NaN, which its policy for missing values then handles; an absent text is unknown.
+    default = _DEFAULTS.get(feature.dtype) if feature.shape == () and feature.role != "label" else None
+    return tf.io.FixedLenFeature(feature.shape, dtype, default)
+
+
+def _tensor_spec(feature: Feature, parts: tuple[str, ...]) -> Any:
+    dtype = _DTYPES[feature.dtype]
+    if len(parts) > 1:
+        return tf.SparseTensorSpec([None, None], dtype)
+    return tf.TensorSpec([None, *(feature.shape or ())], dtype)

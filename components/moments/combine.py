@@ -1,0 +1,128 @@
+"""Beam's view of the table statistics: batches -> bytes, bytes merged, bytes -> constants. Only bytes travel."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from components.feature_plan import FeaturePlan
+from components.moments.columns import SparseParts
+from components.moments.finish import finish
+from components.moments.table_statistics import TableStatistics
+from components.moments.wire import encode
+
+METRICS_NAMESPACE = "tfx_norm"
+
+
+class _AccumulateBundle(beam.DoFn):
+    """Batches of columns -> the statistics of the bundle, as bytes, once a bundle."""
+
+    def __init__(self, plan: FeaturePlan, sparse: Sequence[bool]) -> None:
+        self._plan = plan
+        self._sparse = sparse
+        self._rows_seen = beam.metrics.Metrics.counter(METRICS_NAMESPACE, "rows_seen")
+
+    def start_bundle(self) -> None:
+        self._statistics = TableStatistics.empty(self._plan)
+
+    def process(self, parts: tuple[Any, ...]) -> None:
+        batch = TableStatistics.of(self._plan, regroup(parts, self._sparse))
+        self._rows_seen.inc(batch.rows)
+        self._statistics = self._statistics.merge(batch)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        yield WindowedValue(self._statistics.to_bytes(), window.max_timestamp(), [window])
+
+
+def regroup(parts: Sequence[Any], sparse: Sequence[bool]) -> list[Any]:
+    """One array or ``SparseParts`` a feature, from the flat tuple that an analyzer gets."""
+    remaining = iter(parts)
+    return [
+        SparseParts(next(remaining), next(remaining), next(remaining)) if is_sparse else next(remaining)
+        for is_sparse in sparse
+    ]
+
+
+class MergeStatistics(beam.CombineFn):
+    """Merges statistics in their byte form; associative and commutative, to the last bit."""
+
+    def __init__(self, plan: FeaturePlan) -> None:
+        self._plan = plan
+
+    def create_accumulator(self) -> TableStatistics:
+        """Nothing seen."""
+        return TableStatistics.empty(self._plan)
+
+    def add_input(self, accumulator: TableStatistics, element: bytes) -> TableStatistics:
+        """One bundle's statistics more."""
+        return accumulator.merge(TableStatistics.from_bytes(element))
+
+    def merge_accumulators(self, accumulators: Iterable[TableStatistics]) -> TableStatistics:
+        """All of them, in any order."""
+        merged = TableStatistics.empty(self._plan)
+        for accumulator in accumulators:
+            merged = merged.merge(accumulator)
+        return merged
+
+    def extract_output(self, accumulator: TableStatistics) -> bytes:
+        """The byte form."""
+        return accumulator.to_bytes()
+
+
+class _Step(beam.PTransform):
+    """A step of the analyzer; its ``repr`` enters tf.Transform's cache key, so it must name the plan and no address."""
+
+    def __init__(self, plan: FeaturePlan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._plan.to_json()})"
+
+
+class MakeStatistics(_Step):
+    """PCollection of tuples of arrays -> PCollection of statistics (bytes), one a bundle.
+
+    Each element holds, for each analysed feature, one array, or three (indices, values, dense shape) if it is sparse.
+    """
+
+    def __init__(self, plan: FeaturePlan, sparse: tuple[bool, ...]) -> None:
+        super().__init__(plan)
+        self._sparse = sparse
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """See the class."""
+        return batches | "AccumulateBundles" >> beam.ParDo(
+            _AccumulateBundle(self._plan, self._sparse)
+        ).with_output_types(bytes)
+
+
+class CombineStatistics(_Step):
+    """PCollection of statistics -> one."""
+
+    def expand(self, statistics: beam.PCollection) -> beam.PCollection:
+        """See the class."""
+        merge = beam.CombineGlobally(MergeStatistics(self._plan)).with_output_types(bytes)
+        return statistics | "MergeStatistics" >> merge
+
+
+class ExtractConstants(_Step):
+    """One statistics -> one object array of the byte strings that enter the graph."""
+
+    def expand(self, statistics: beam.PCollection) -> beam.PCollection:
+        """See the class."""
+        return statistics | "ExtractConstants" >> beam.Map(_wire, plan=self._plan)
+
+
+def _wire(statistics: bytes, plan: FeaturePlan) -> np.ndarray:
+    from components.moments.fingerprint import fingerprints
+
+    # An object array: NumPy's fixed-width byte strings drop trailing zeros.
+    elements = encode(finish(plan, TableStatistics.from_bytes(statistics)), fingerprints)
+    array = np.empty(len(elements), dtype=object)
+    array[:] = elements
+    return array

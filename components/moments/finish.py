@@ -1,0 +1,91 @@
+"""Exact statistics -> constants: each value rounded once, and every policy that makes an analysis fail."""
+
+import numpy as np
+
+from components.constants import FeatureConstants, NormalizationConstants
+from components.errors import DataError
+from components.feature_plan import Feature, FeaturePlan
+from components.moments.accumulator import Moments
+from components.moments.table_statistics import KeyCounts, TableStatistics, analyzed
+
+
+def finish(plan: FeaturePlan, statistics: TableStatistics) -> NormalizationConstants:
+    """Rounds the exact statistics of a whole split to its constants.
+
+    Raises:
+      DataError: naming the feature: no row, no finite value, a missing or non-finite value under the policy
+        ``error``, a missing label, more keys than ``max_keys``, or a variance beyond float64.
+    """
+    if not statistics.rows:
+        raise DataError("The training split has no row: nothing can be analysed. Check the data path and the split.")
+    by_name = {feature.name: _constants(feature, statistics) for feature in analyzed(plan)}
+    return NormalizationConstants(plan, statistics.rows, by_name)
+
+
+def _constants(feature: Feature, table: TableStatistics) -> FeatureConstants:
+    statistics = table.features[feature.name]
+    if isinstance(statistics, KeyCounts):
+        return _vocabulary(feature, statistics)
+    return _moments(feature, statistics)
+
+
+def _moments(feature: Feature, moments: Moments) -> FeatureConstants:
+    missing, nonfinite = int(moments.missing.sum()), int((moments.nan + moments.pos_inf + moments.neg_inf).sum())
+    if feature.missing == "error" and missing:
+        raise DataError(_refusal(feature, missing, "missing", "the policy missing=error"))
+    if (feature.nonfinite == "error" or feature.role == "label") and nonfinite:
+        raise DataError(_refusal(feature, nonfinite, "NaN or infinite", "the policy nonfinite=error"))
+    if not (moments.count > 0).all():
+        where = "" if not feature.statistic_shape else f" at {np.argwhere(moments.count == 0)[0].tolist()}"
+        raise DataError(
+            f"Feature {feature.name!r} has no finite value in the training split{where}: it has no mean. "
+            "Tag it 'ignore', or check the data."
+        )
+    variance = moments.variance
+    if not np.isfinite(variance).all():
+        raise DataError(f"The variance of feature {feature.name!r} is beyond float64. Rescale it, or tag it 'ignore'.")
+    return FeatureConstants(
+        feature,
+        count=moments.count,
+        missing=moments.missing,
+        nan=moments.nan,
+        pos_inf=moments.pos_inf,
+        neg_inf=moments.neg_inf,
+        min=moments.min,
+        max=moments.max,
+        mean=moments.mean,
+        variance=variance,
+    )
+
+
+def _vocabulary(feature: Feature, keys: KeyCounts) -> FeatureConstants:
+    if feature.role == "label" and keys.missing:
+        raise DataError(_refusal(feature, keys.missing, "missing", "a label"))
+    if feature.role == "category" and len(keys.counts) > feature.max_keys:
+        raise DataError(
+            f"Feature {feature.name!r} has {len(keys.counts)} distinct values, more than max_keys={feature.max_keys}. "
+            "Raise the tag max_keys=<n>, or tag it 'ignore'."
+        )
+    by_bytes = sorted(keys.counts.items())
+    ordered = by_bytes if feature.role == "label" else sorted(by_bytes, key=lambda item: -item[1])
+    none, unknown = np.zeros((), np.int64), np.full((), np.nan)
+    return FeatureConstants(
+        feature,
+        count=np.asarray(sum(keys.counts.values()), np.int64),
+        missing=np.asarray(keys.missing, np.int64),
+        nan=none,
+        pos_inf=none,
+        neg_inf=none,
+        min=unknown,
+        max=unknown,
+        mean=unknown,
+        variance=unknown,
+        vocabulary=tuple(ordered),
+    )
+
+
+def _refusal(feature: Feature, n: int, what: str, why: str) -> str:
+    return (
+        f"Feature {feature.name!r} is {what} in {n} place(s) of the training split, which {why} does not allow. "
+        "Mend the data, leave such rows out, or change the tag."
+    )

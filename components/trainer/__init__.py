@@ -1,0 +1,1 @@
+"""From raw examples and a frozen transform to a trained, exported model."""

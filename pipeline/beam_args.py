@@ -1,0 +1,37 @@
+"""Beam's arguments for a run on this machine: a runner by name, and the reason where it is not the one asked for."""
+
+import re
+from collections.abc import Sequence
+
+LOCAL_RUNNER = "FnApiRunner"
+# Beam older than 2.68 knows FnApiRunner by its full name only.
+_FULL_NAME = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+# Beam 2.68 and newer lets every spelling of DirectRunner, and no runner at all, try Prism first, which downloads
+# a program at run time; FnApiRunner is the in-process implementation that DirectRunner falls back to.
+_DIRECT = re.compile(r"(.*\.)?(bundlebased|switching)?directrunner", re.IGNORECASE)
+
+
+def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
+    """Beam arguments with exactly one runner, and a notice where it replaces what was asked for.
+
+    The last ``--runner`` wins, as in Beam; without one it is FnApiRunner.
+    """
+    runner: str | None = None
+    others: list[str] = []
+    words = iter(asked)
+    for word in words:
+        if word == "--runner":
+            runner = next(words, None)
+        elif word.startswith("--runner="):
+            runner = word.removeprefix("--runner=")
+        else:
+            others.append(word)
+    notice = None
+    if runner is not None and _DIRECT.fullmatch(runner):
+        notice = (
+            f"Beam's {runner} is run by its in-process implementation {LOCAL_RUNNER}: newer Beam versions would "
+            "download another engine for that name."
+        )
+    if runner is None or notice:
+        runner = LOCAL_RUNNER
+    return (f"--runner={_FULL_NAME if runner == LOCAL_RUNNER else runner}", *others), notice

@@ -1,0 +1,247 @@
+"""One TOML file -> frozen dataclasses. Unknown keys are errors; every default carries its reason."""
+
+import dataclasses
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from components.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Task = Literal["binary", "multiclass", "regression"]
+Format = Literal["csv", "parquet", "tfrecord", "bigquery"]
+
+# Kubeflow refuses other pipeline names; refusing them here keeps a local pipeline portable.
+_PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+METRICS_OF_TASK: Mapping[str, tuple[str, ...]] = {
+    "binary": ("auc", "accuracy", "loss"),
+    "multiclass": ("accuracy", "loss"),
+    "regression": ("mae", "rmse"),
+}
+# A drop in these is a better model: a threshold on them is a maximum.
+LOWER_IS_BETTER = ("loss", "mae", "rmse")
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineSection:
+    """Who the pipeline is and what it learns.
+
+    Attributes:
+      name: lower-case letters, digits and dashes; names the run folder and the metadata contexts.
+      task: what the label is; decides loss, metrics and serving outputs.
+    """
+
+    name: str
+    task: Task
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSection:
+    """Where rows come from and how they are split.
+
+    Attributes:
+      path: a file, a folder or a glob; relative to the TOML file. Empty only for BigQuery.
+      schema: the annotated schema (text proto); relative to the TOML file.
+      format: how the files are read.
+      dataset: a bundled data set, written to ``path`` by ``run`` when it is missing.
+      split: hash buckets by split name, in order; 4 : 1 keeps a fifth for evaluation.
+      partition_feature: rows with the same value of this column land in the same split; empty = each row alone.
+      null_values: texts that mean "missing" in a CSV file; empty = the reader's defaults.
+      require: rows in which one of these columns is missing are left out, and counted.
+      query: BigQuery's SQL.
+      fingerprint: what tells changed data: "content" hashes every byte of local files (about 0.5 GB/s), "stat" takes
+        names, sizes and modification times, for data too large to read twice. Remote files always use "stat".
+    """
+
+    schema: str
+    path: str = ""
+    format: Format = "csv"
+    dataset: str = ""
+    split: Mapping[str, int] = dataclasses.field(default_factory=lambda: {"train": 4, "eval": 1})
+    partition_feature: str = ""
+    null_values: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    query: str = ""
+    fingerprint: Literal["content", "stat"] = "content"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerSection:
+    """How the model is built and fitted.
+
+    Attributes:
+      model: import path ``module:function``; called with a ``ModelSpec``, returns a Keras 3 model.
+      epochs: passes over the training split; 5 is enough for the bundled data.
+      batch_size: rows a step; large, because the input map works on whole batches.
+      learning_rate: Adam's; its usual default.
+      hidden_units: width of each hidden layer of the default model.
+      dropout: share of hidden units dropped in training; 0 because the bundled tables are large.
+      seed: of weights and of the shuffle, so that a rerun is the same run.
+    """
+
+    model: str = "components.trainer.model:build_model"
+    epochs: int = 5
+    batch_size: int = 1024
+    learning_rate: float = 0.001
+    hidden_units: tuple[int, ...] = (128, 64)
+    dropout: float = 0.0
+    seed: int = 13
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A bound that a model must meet to be blessed.
+
+    Attributes:
+      metric: one of the task's metrics.
+      min: smallest value allowed (metrics where more is better).
+      max: largest value allowed (metrics where less is better).
+      max_drop: how much worse than the latest blessed model it may be, in the metric's own unit.
+    """
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    max_drop: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSection:
+    """What the Evaluator demands; without thresholds every model that evaluates is blessed."""
+
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamSection:
+    """Beam pipeline arguments; FnApiRunner is Beam's in-process DirectRunner, which downloads nothing."""
+
+    args: tuple[str, ...] = ("--runner=FnApiRunner",)
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """A whole configuration, checked; paths are absolute."""
+
+    pipeline: PipelineSection
+    data: DataSection
+    trainer: TrainerSection = TrainerSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    beam: BeamSection = BeamSection()
+
+
+def load_config(path: str | Path) -> PipelineConfig:
+    """Reads and checks a TOML file; relative paths in it are taken from its folder.
+
+    Raises:
+      ConfigError: the file cannot be read, is not TOML, has unknown or missing keys, or values out of range.
+    """
+    file = Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot read the configuration {file}: {error.strerror}. Give the path of a TOML file."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    config = _build(PipelineConfig, table, f"{file}")
+    _check(config, file)
+    folder = file.resolve().parent
+    data = dataclasses.replace(
+        config.data,
+        path=_absolute(config.data.path, folder),
+        schema=_absolute(config.data.schema, folder),
+    )
+    return dataclasses.replace(config, data=data)
+
+
+def _absolute(path: str, folder: Path) -> str:
+    if not path or "://" in path:
+        return path
+    trailing = "/" if path.endswith("/") else ""
+    return str((folder / path).resolve()) + trailing
+
+
+def _build(section: type, table: Any, where: str) -> Any:
+    """``table`` as the dataclass ``section``; every mismatch is a ConfigError that names the key."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where} must be a table of keys but is {table!r}.")
+    fields = {field.name: field for field in dataclasses.fields(section)}
+    unknown = sorted(set(table) - set(fields))
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}. Known keys here: {', '.join(fields)}.")
+    types = get_type_hints(section)
+    values = {key: _value(types[key], value, f"{where}: {key}") for key, value in table.items()}
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: the key {missing[0]!r} is required. Known keys here: {', '.join(fields)}.")
+    return section(**values)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _build(kind, value, where)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))} but is {value!r}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} must be a list but is {value!r}.")
+        return tuple(_value(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a table such as {{ train = 4, eval = 1 }} but is {value!r}.")
+        return {key: _value(get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if kind in (float, float | None) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    expected = float if kind == float | None else kind
+    if not isinstance(value, expected) or isinstance(value, bool):
+        raise ConfigError(f"{where} must be of type {expected.__name__} but is {value!r}.")
+    return value
+
+
+def _check(config: PipelineConfig, file: Path) -> None:
+    data, trainer = config.data, config.trainer
+    if not _PIPELINE_NAME.fullmatch(config.pipeline.name):
+        raise ConfigError(
+            f"{file}: pipeline.name must be lower-case letters, digits and dashes (at most 128) "
+            f"but is {config.pipeline.name!r}."
+        )
+    if (data.format == "bigquery") != bool(data.query) or (data.format != "bigquery") != bool(data.path):
+        raise ConfigError(f"{file}: data.path is required for files, data.query (and no path) for format 'bigquery'.")
+    if list(data.split)[:1] != ["train"] or "eval" not in data.split or min(data.split.values()) < 1:
+        raise ConfigError(
+            f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {dict(data.split)}."
+        )
+    positive = {"epochs": trainer.epochs, "batch_size": trainer.batch_size, "learning_rate": trainer.learning_rate}
+    for name, value in positive.items():
+        if value <= 0:
+            raise ConfigError(f"{file}: trainer.{name} must be greater than 0 but is {value}.")
+    if not 0 <= trainer.dropout < 1:
+        raise ConfigError(f"{file}: trainer.dropout must be at least 0 and less than 1 but is {trainer.dropout}.")
+    if not re.fullmatch(r"[\w.]+:\w+", trainer.model):
+        raise ConfigError(f"{file}: trainer.model must look like 'module:function' but is {trainer.model!r}.")
+    allowed = METRICS_OF_TASK[config.pipeline.task]
+    for threshold in config.evaluation.thresholds:
+        if threshold.metric not in allowed:
+            raise ConfigError(
+                f"{file}: evaluation threshold on unknown metric {threshold.metric!r}; "
+                f"a {config.pipeline.task} task has {', '.join(allowed)}."
+            )
+        wrong = "min" if threshold.metric in LOWER_IS_BETTER else "max"
+        if getattr(threshold, wrong) is not None:
+            better = "less" if wrong == "min" else "more"
+            raise ConfigError(f"{file}: for {threshold.metric!r} {better} is better; {wrong!r} bounds the wrong side.")

@@ -1,0 +1,141 @@
+"""Configuration -> a TFX pipeline: which components there are and what flows between them."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.components.example_gen.utils import make_default_input_config
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.orchestration.pipeline import Pipeline
+
+from components.anomalies.component import AnomalyGate
+from components.example_gen.component import ArrowExampleGen
+from components.example_gen.component import _base_and_pattern as base_and_pattern
+from components.example_gen.component import _custom_config as custom_config
+from components.feature_plan import FeaturePlan
+from pipeline.code_digest import code_digest
+from pipeline.config import DataSection, PipelineConfig
+from pipeline.evaluator_config import eval_config
+from schemas.loader import load_schema
+
+PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
+RUN_FN = "components.trainer.run_fn.run_fn"
+
+
+def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_digest: str) -> Pipeline:
+    """The whole pipeline, with ML Metadata in SQLite below ``root``.
+
+    Args:
+      config: what to build.
+      root: folder of artifacts, metadata and pushed models.
+      schema_uri: a copy of the schema at a path that changes with its content.
+      data_digest: changes with the data; part of ExampleGen's cache key.
+    """
+    plan = FeaturePlan.from_schema(load_schema(schema_uri))
+    example_gen = _example_gen(config.data, schema_uri, data_digest)
+    examples = example_gen.outputs["examples"]
+    statistics_gen = tfx.components.StatisticsGen(examples=examples)
+    statistics = statistics_gen.outputs["statistics"]
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_uri)
+    schema = schema_gen.outputs["schema"]
+    validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
+    gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code_digest=code_digest())
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn=PREPROCESSING_FN,
+        splits_config=tfx.proto.SplitsConfig(analyze=["train"]),
+        materialize=False,
+        disable_statistics=True,
+        custom_config={"feature_plan": plan.to_json(), "code_digest": code_digest()},
+    )
+    transform.add_upstream_node(gate)
+    transform_graph = transform.outputs["transform_graph"]
+    trainer = tfx.components.Trainer(
+        run_fn=RUN_FN,
+        examples=examples,
+        transform_graph=transform_graph,
+        schema=schema,
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config={"training": _training(config), "code_digest": code_digest()},
+    )
+    model = trainer.outputs["model"]
+    blessed = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("LatestBlessedModel")
+    assert plan.label is not None
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=blessed.outputs["model"],
+        schema=schema,
+        example_splits=["eval"],
+        eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds),
+    )
+    pusher = tfx.components.Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(root / "serving"))
+        ),
+    )
+    return Pipeline(
+        pipeline_name=config.pipeline.name,
+        pipeline_root=str(root / "artifacts"),
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            validator,
+            gate,
+            transform,
+            trainer,
+            blessed,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "metadata.db")),
+        beam_pipeline_args=list(config.beam.args),
+    )
+
+
+def _training(config: PipelineConfig) -> str:
+    """The JSON that ``components.trainer.run_fn.TrainingOptions`` reads."""
+    table: dict[str, Any] = {"task": config.pipeline.task, **dataclasses.asdict(config.trainer)}
+    return json.dumps(table, sort_keys=True)
+
+
+def _example_gen(data: DataSection, schema_uri: str, data_digest: str) -> BaseComponent:
+    output = tfx.proto.Output(
+        split_config=tfx.proto.SplitConfig(
+            splits=[tfx.proto.SplitConfig.Split(name=name, hash_buckets=n) for name, n in data.split.items()],
+            partition_feature_name=data.partition_feature or None,
+        )
+    )
+    if data.format == "bigquery":
+        return tfx.extensions.google_cloud_big_query.BigQueryExampleGen(query=data.query, output_config=output)
+    base, pattern = base_and_pattern(data.path)
+    if data.format == "tfrecord":
+        return tfx.components.ImportExampleGen(
+            input_base=base,
+            input_config=make_default_input_config(pattern),
+            output_config=output,
+            custom_config=custom_config(content_digest=data_digest),
+        )
+    return ArrowExampleGen(
+        input_base=base,
+        input_config=make_default_input_config(pattern),
+        output_config=output,
+        schema_uri=schema_uri,
+        data_format=data.format,
+        null_values=list(data.null_values) or None,
+        require=data.require,
+        content_digest=data_digest,
+        code_digest=code_digest(),
+    )

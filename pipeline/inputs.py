@@ -1,0 +1,120 @@
+"""What a run reads, checked and fingerprinted before anything heavy is imported."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.errors import ConfigError, DataError
+from components.feature_plan import FeaturePlan
+from pipeline.config import DataSection, PipelineConfig
+from schemas.loader import load_schema
+
+_BLOCK = 1 << 20
+
+
+def checked_plan(config: PipelineConfig) -> FeaturePlan:
+    """The schema's feature plan.
+
+    Raises:
+      SchemaError: the schema cannot be used.
+      ConfigError: a column that the configuration names is not in the schema, or the schema has no label.
+    """
+    plan = FeaturePlan.from_schema(load_schema(config.data.schema))
+    names = {feature.name for feature in plan.features}
+    partition = (config.data.partition_feature,) if config.data.partition_feature else ()
+    for key, columns in (("data.require", config.data.require), ("data.partition_feature", partition)):
+        for column in columns:
+            if column not in names:
+                raise ConfigError(f"{key} names the column {column!r}, which is not in {config.data.schema}.")
+    if plan.label is None:
+        raise ConfigError(
+            f"{config.data.schema} tags no feature as 'label', and a {config.pipeline.task} model needs one. "
+            "Add annotation { tag: 'label' } to the column to predict."
+        )
+    return plan
+
+
+def check_data_exists(data: DataSection) -> None:
+    """Returns where there are files to read, or a bundled data set that can be made.
+
+    Raises:
+      DataError: no such file.
+    """
+    if data.format != "bigquery" and not data.dataset:
+        from components.example_gen.tables import list_files
+
+        list_files(data.path)
+
+
+def data_digest(data: DataSection) -> str:
+    """Hex SHA-256 that changes with the data: of every file's name and bytes, or of name, size and time.
+
+    Names count relative to the files' common folder, so a copy elsewhere has the same digest. Remote files
+    and ``fingerprint = "stat"`` take size and modification time. BigQuery: of the query's text.
+
+    Raises:
+      DataError: no such file.
+    """
+    if data.format == "bigquery":
+        return hashlib.sha256(data.query.encode()).hexdigest()
+    from components.example_gen.tables import list_files
+
+    files = sorted(list_files(data.path))
+    by_content = data.fingerprint == "content" and "://" not in data.path
+    return digest_of_files(files, by_content=by_content)
+
+
+def digest_of_files(files: Sequence[str], *, by_content: bool) -> str:
+    """See ``data_digest``; ``files`` are paths or URIs, at least one."""
+    digest = hashlib.sha256(b"content" if by_content else b"stat")
+    folder = os.path.dirname(files[0]) if len(files) == 1 else os.path.commonpath(files)
+    for file in files:
+        mark = _content_mark(file) if by_content else _stat_mark(file)
+        digest.update(f"\0{os.path.relpath(file, folder)}\0{mark}".encode())
+    return digest.hexdigest()
+
+
+def stored_schema(schema: str, root: Path) -> str:
+    """Copies the schema to ``<root>/schema/<first 12 of its digest>/schema.pbtxt`` and returns that path.
+
+    ImportSchemaGen's cache key holds the path alone: an edited schema must have another one.
+    """
+    content = _read_bytes(schema)
+    target = root / "schema" / hashlib.sha256(content).hexdigest()[:12] / "schema.pbtxt"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"Cannot write {target}: {error.strerror}. Choose another --root.") from error
+    return str(target)
+
+
+def _read_bytes(path: str) -> bytes:
+    if "://" not in path:
+        return Path(path).read_bytes()
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return bytes(file.read())
+
+
+def _content_mark(file: str) -> str:
+    content = hashlib.sha256()
+    try:
+        with Path(file).open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                content.update(block)
+    except OSError as error:
+        raise DataError(f"Cannot read {file}: {error.strerror}.") from error
+    return content.hexdigest()
+
+
+def _stat_mark(file: str) -> str:
+    if "://" not in file:
+        found = Path(file).stat()
+        return f"{found.st_size} {found.st_mtime_ns}"
+    import tensorflow as tf
+
+    remote = tf.io.gfile.stat(file)
+    return f"{remote.length} {remote.mtime_nsec}"

@@ -1,0 +1,124 @@
+"""Runs a configuration's pipeline on this machine, in one root folder, watched and logged."""
+
+import contextlib
+import dataclasses
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from components.errors import InputError
+from pipeline import beam_args as beam
+from pipeline import inputs, lock, run_log
+from pipeline.config import PipelineConfig
+from pipeline.failure import ComponentError
+from pipeline.interrupts import interruptible
+from pipeline.processes import end_descendants
+from pipeline.progress import Display
+from pipeline.run_log import RunLog
+from pipeline.run_result import RunResult
+
+DEFAULT_ROOT = Path("runs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """A root folder held by this process: its log, its display, and whether a person has asked to stop."""
+
+    log: RunLog
+    display: Display
+    stopped: Callable[[], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What a person may ask of one run beyond the configuration.
+
+    Attributes:
+      use_cache: False runs every component again.
+      from_component: this one and all below it run again.
+      beam_args: added to the configuration's; the last ``--runner`` wins.
+    """
+
+    use_cache: bool = True
+    from_component: str | None = None
+    beam_args: Sequence[str] = ()
+
+
+def run(
+    config: PipelineConfig,
+    root: Path | None = None,
+    options: RunOptions | None = None,
+    *,
+    display_of: Callable[[RunLog], Display],
+) -> RunResult:
+    """Runs the pipeline; finished components come from the cache of earlier runs in the same root.
+
+    Args:
+      config: what to run.
+      root: where everything is written; ``runs/<name>`` by default.
+      options: of this run.
+      display_of: makes the display, given the log and the terminal's streams.
+
+    Raises:
+      InputError: bad data, schema or configuration, or the root is in use.
+      ComponentError: a component failed.
+      KeyboardInterrupt: a person stopped the run; finished components stay finished.
+    """
+    options = options or RunOptions()
+    folder = (root or DEFAULT_ROOT / config.pipeline.name).absolute()
+    plan = inputs.checked_plan(config)
+    inputs.check_data_exists(config.data)
+    with session(folder, display_of) as held:
+        held.display.note(f"Run folder {folder}\nLog {held.log.path}")
+        args, notice = beam.local_beam_args([*config.beam.args, *options.beam_args])
+        if notice:
+            held.display.note(notice)
+        config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, args=args))
+        _prepare(config, held.display)
+        digest = inputs.data_digest(config.data)
+        schema = inputs.stored_schema(config.data.schema, folder)
+        held.display.note("Loading TFX ...")
+        from pipeline import definition, node_runner, run_result, run_rows
+
+        runner = node_runner.NodeByNodeRunner(
+            held.display,
+            held.log.file,
+            use_cache=options.use_cache,
+            from_component=options.from_component,
+            count_rows=run_rows.count_rows,
+            stopped=held.stopped,
+        )
+        runner.run(definition.build_pipeline(config, folder, schema, digest))
+        return run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
+
+
+@contextlib.contextmanager
+def session(root: Path, display_of: Callable[[RunLog], Display]) -> Iterator[Session]:
+    """Holds ``root`` and its log for the block; closes the display and ends worker processes however it ends.
+
+    Raises:
+      ConfigError: the root is in use or cannot be written.
+    """
+    with lock.hold(root), run_log.to_file(root) as log, interruptible() as stopped:
+        display = display_of(log)
+        try:
+            yield Session(log, display, stopped)
+        except BaseException as error:
+            if not isinstance(error, (InputError, ComponentError)):
+                log.file.write("".join(traceback.format_exception(error)))
+            raise
+        finally:
+            display.close()
+            end_descendants()
+
+
+def _prepare(config: PipelineConfig, display: Display) -> None:
+    if not config.data.dataset:
+        return
+    from pipeline.datasets import prepare
+
+    if not Path(config.data.path).exists():
+        display.note(f"Writing the bundled data set {config.data.dataset} to {config.data.path}")
+    made = prepare(config.data.dataset, config.data.path)
+    if made.made:
+        display.note(f"{made.rows:,} rows; {made.left_out:,} rows of the source have no label and were left out")

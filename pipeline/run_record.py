@@ -1,0 +1,110 @@
+"""What ML Metadata knows of one pipeline run: which components ran, how they ended, and what they wrote."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+_RESULT_PROPERTY = "__execution_result__"
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputArtifact:
+    """One artifact: its address, type name (``Examples``, ``Model``, ...) and properties by name."""
+
+    uri: str
+    type_name: str
+    properties: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRecord:
+    """A component's execution in one run.
+
+    Attributes:
+      state: "done", "cached", "failed" or "running".
+      outputs: artifacts by output key, in order.
+      message: the error that TFX recorded, '' without one.
+    """
+
+    state: str
+    outputs: Mapping[str, tuple[OutputArtifact, ...]]
+    message: str = ""
+
+
+class RunRecord:
+    """Reads the executions of one run from an ML Metadata store.
+
+    Args:
+      connection: where the store is.
+      pipeline: the pipeline's name.
+      run_id: the run's name.
+    """
+
+    def __init__(self, connection: mlmd.ConnectionConfig, pipeline: str, run_id: str) -> None:
+        """See the class."""
+        self._connection = connection
+        self._pipeline = pipeline
+        self._run_id = run_id
+
+    def of(self, node_id: str) -> NodeRecord | None:
+        """The node's execution in this run; None where TFX made none."""
+        store = metadata_store.MetadataStore(self._connection)
+        execution = self._execution(store, node_id)
+        if execution is None:
+            return None
+        states = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached", mlmd.Execution.RUNNING: "running"}
+        state = states.get(execution.last_known_state, "failed")
+        return NodeRecord(state, _outputs(store, execution.id), _message(execution))
+
+    def cancel(self, node_id: str) -> None:
+        """Marks a node that was interrupted as cancelled, so that the store tells no tale of a running one."""
+        store = metadata_store.MetadataStore(self._connection)
+        execution = self._execution(store, node_id)
+        if execution is not None and execution.last_known_state == mlmd.Execution.RUNNING:
+            execution.last_known_state = mlmd.Execution.CANCELED
+            store.put_executions([execution])
+
+    def _execution(self, store: metadata_store.MetadataStore, node_id: str) -> mlmd.Execution | None:
+        run = store.get_context_by_type_and_name("pipeline_run", self._run_id)
+        node = store.get_context_by_type_and_name("node", f"{self._pipeline}.{node_id}")
+        if run is None or node is None:
+            return None
+        of_node = {execution.id for execution in store.get_executions_by_context(node.id)}
+        of_both = [execution for execution in store.get_executions_by_context(run.id) if execution.id in of_node]
+        return max(of_both, key=lambda execution: execution.id, default=None)
+
+
+def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str, tuple[OutputArtifact, ...]]:
+    written = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+    events = [event for event in store.get_events_by_execution_ids([execution_id]) if event.type in written]
+    artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    type_ids = {artifact.type_id for artifact in artifacts.values()}
+    types = {kind.id: kind.name for kind in store.get_artifact_types_by_id(list(type_ids))} if type_ids else {}
+    found: dict[str, tuple[OutputArtifact, ...]] = {}
+    for event in events:
+        artifact = artifacts[event.artifact_id]
+        output = OutputArtifact(artifact.uri, types[artifact.type_id], _properties(artifact))
+        key = event.path.steps[0].key
+        found[key] = (*found.get(key, ()), output)
+    return found
+
+
+def _properties(artifact: mlmd.Artifact) -> dict[str, Any]:
+    both = {**artifact.properties, **artifact.custom_properties}
+    return {
+        name: getattr(value, value.WhichOneof("value")) for name, value in both.items() if value.WhichOneof("value")
+    }
+
+
+def _message(execution: mlmd.Execution) -> str:
+    recorded = execution.custom_properties.get(_RESULT_PROPERTY)
+    if recorded is None:
+        return ""
+    try:
+        return str(json.loads(recorded.string_value).get("resultMessage", ""))
+    except ValueError:
+        return recorded.string_value

@@ -1,0 +1,97 @@
+"""The end of a run on the screen: constants, metrics beside the baseline, times, and where everything is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from components.constants import FeatureConstants, NormalizationConstants
+from pipeline.run_result import RunResult
+
+# A screenful; the artifact has all of them.
+_MAX_FEATURES = 60
+
+
+def print_summary(result: RunResult, console: Console) -> None:
+    """Prints the summary; a part that is not known is left out."""
+    if result.constants is not None:
+        console.print(constants_table(result.constants))
+        if len(result.constants) > _MAX_FEATURES:
+            console.print(
+                f"and {len(result.constants) - _MAX_FEATURES} more in {result.transform_graph}/constants.json"
+            )
+    if result.left_out:
+        console.print(f"{result.left_out:,} rows were left out: a required column was missing", highlight=False)
+    if result.metrics:
+        console.print(metrics_table(result.metrics))
+    console.print(_times(result), highlight=False)
+    for line in places(result):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def constants_table(constants: NormalizationConstants) -> Table:
+    """A line a feature in schema order: role, unit, counts, mean and sigma; categories with their vocabulary's size."""
+    table = Table(title=f"Constants of {constants.rows:,} rows", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("feature", "role", "unit"):
+        table.add_column(name)
+    for name in ("count", "missing", "mean", "sigma", "vocabulary"):
+        table.add_column(name, justify="right")
+    for feature in list(constants.values())[:_MAX_FEATURES]:
+        table.add_row(feature.name, feature.role, feature.unit, *_cells(feature))
+    return table
+
+
+def metrics_table(metrics: Mapping[str, float]) -> Table:
+    """A line a metric, with the baseline's value where there is one."""
+    table = Table(title="Evaluation", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("metric")
+    table.add_column("model", justify="right")
+    table.add_column("baseline", justify="right")
+    for name, value in metrics.items():
+        if not name.startswith("baseline_"):
+            base = metrics.get(f"baseline_{name}")
+            if name == "auc":
+                base = 0.5  # any constant score
+            table.add_row(name, f"{value:.4f}", "" if base is None else f"{base:.4f}")
+    what = "the training split's mean" if "baseline_mae" in metrics else "the training split's most frequent class"
+    table.caption, table.caption_justify = f"baseline: always {what}", "left"
+    return table
+
+
+def places(result: RunResult) -> list[str]:
+    """Plain lines: digest, model or why there is none, report, transform graph, log."""
+    lines = [f"digest           {result.constants.digest}"] if result.constants is not None else []
+    if result.model is not None:
+        lines.append(f"model            {result.model}")
+    lines += [f"model            none, it was not blessed: {reason}" for reason in result.reasons]
+    if result.transform_graph is not None:
+        lines.append(f"transform graph  {result.transform_graph}")
+    return [*lines, "report           none yet", f"log              {result.log}"]
+
+
+def _cells(feature: FeatureConstants) -> tuple[str, ...]:
+    vocabulary = f"{len(feature.vocabulary):,}" if feature.vocabulary else ""
+    count, missing = (_whole(values) for values in (feature.count, feature.missing))
+    if feature.vocabulary:
+        return count, missing, "", "", vocabulary
+    return count, missing, _number(feature.mean), _number(feature.sigma), vocabulary
+
+
+def _whole(values: npt.NDArray[np.int64]) -> str:
+    low, high = int(values.min(initial=2**62)), int(values.max(initial=0))
+    return f"{high:,}" if low >= high else f"{low:,} to {high:,}"
+
+
+def _number(values: npt.NDArray[np.float64]) -> str:
+    if values.size == 1:
+        return f"{values.item():.6g}"
+    return f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}" if values.size else ""
+
+
+def _times(result: RunResult) -> str:
+    parts = [f"{name} {'cached' if name in result.cached else f'{s:.1f} s'}" for name, s in result.seconds.items()]
+    total = sum(result.seconds.values())
+    return f"{', '.join(parts)}\ntotal {total:.1f} s, peak memory {result.peak_bytes / 2**30:.2f} GiB"

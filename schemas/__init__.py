@@ -1,0 +1,1 @@
+"""The data's contract: annotated TensorFlow Metadata schemas and their loader."""
