@@ -207,20 +207,25 @@ def _feature(proto: schema_pb2.Feature, schema: schema_pb2.Schema) -> Feature:
     values: dict[str, Any] = {
         option: parse(name, text) for option, text in options.items() if (parse := _PARSERS.get(option))
     }
-    if role in NORMALIZED_ROLES:
+    _check_shape(name, role, shape, present_in_every_row=proto.HasField("shape"))
+    if role in NORMALIZED_ROLES and shape is not None:
         values["axis"] = _axis(name, options.get("axis"), shape)
-    if role == "category" and shape not in ((), (1,)):
-        raise SchemaError(
-            f"Feature {name!r}: a category holds one value a row. Declare `shape {{}}` or one value_count."
-        )
     if role == "label":
         values["missing"] = "error"
-        if shape not in ((), (1,)):
-            raise SchemaError(
-                f"Feature {name!r}: a label holds one value a row. Declare `shape {{}}` or one value_count."
-            )
     served = "SERVING" not in proto.not_in_environment and role != "label"
     return Feature(name, role, dtype, shape, proto.HasField("shape"), serving=served, **values)
+
+
+def _check_shape(name: str, role: str, shape: tuple[int, ...] | None, *, present_in_every_row: bool) -> None:
+    if role in ("category", "label") and shape not in ((), (1,)):
+        raise SchemaError(f"Feature {name!r}: a {role} holds one value a row. Declare `shape {{}}` or one value_count.")
+    if role in NORMALIZED_ROLES and shape is None:
+        raise SchemaError(
+            f"Feature {name!r} is of variable length, which role {role!r} cannot take. Declare a `shape`, or "
+            "`value_count { min: 1 max: 1 }` for at most one value a row, or tag it 'ignore'."
+        )
+    if role == "passthrough" and not present_in_every_row:
+        raise SchemaError(f"Feature {name!r}: role 'passthrough' needs a value in every row. Declare a `shape`.")
 
 
 def _shape(proto: schema_pb2.Feature) -> tuple[int, ...] | None:
@@ -305,22 +310,14 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _axis(name: str, text: str | None, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The kept axes: ``element`` keeps all (default of fixed shapes), ``all`` none (default of variable length)."""
-    if shape is None:
-        if text not in (None, "all"):
-            raise _bad_value(name, "axis", text or "", "all, because the feature is of variable length")
-        return ()
+def _axis(name: str, text: str | None, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The kept axes: ``element``, the default, keeps all; ``all`` none, for one statistic."""
     every = tuple(range(len(shape)))
     if text in (None, "element"):
         return every
     if text == "all":
         return ()
     parts = (text or "").split(",")
-    if (
-        not all(part.isdigit() for part in parts)
-        or not set(map(int, parts)) <= set(every)
-        or len(set(parts)) < len(parts)
-    ):
+    if not all(part.isdigit() and int(part) in every for part in parts) or len(set(parts)) < len(parts):
         raise _bad_value(name, "axis", text or "", f"element, all, or some of the feature's own axes {list(every)}")
     return tuple(sorted(map(int, parts)))

@@ -34,4 +34,4 @@ def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
         )
     if runner is None or notice:
         runner = LOCAL_RUNNER
-    return (f"--runner={_FULL_NAME if runner == LOCAL_RUNNER else runner}", *others), notice
+    return (f"--runner={_FULL_NAME if runner.lower() == LOCAL_RUNNER.lower() else runner}", *others), notice

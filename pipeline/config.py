@@ -151,7 +151,7 @@ def load_config(path: str | Path) -> PipelineConfig:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
-    config = _build(PipelineConfig, table, f"{file}")
+    config: PipelineConfig = _build(PipelineConfig, table, f"{file}")
     _check(config, file)
     folder = file.resolve().parent
     data = dataclasses.replace(
@@ -224,7 +224,7 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(f"{file}: data.path is required for files, data.query (and no path) for format 'bigquery'.")
     if list(data.split)[:1] != ["train"] or "eval" not in data.split or min(data.split.values()) < 1:
         raise ConfigError(
-            f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {dict(data.split)}."
+            f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {data.split}."
         )
     positive = {"epochs": trainer.epochs, "batch_size": trainer.batch_size, "learning_rate": trainer.learning_rate}
     for name, value in positive.items():

@@ -100,7 +100,9 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_dig
             pusher,
         ],
         enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "metadata.db")),
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(root / "metadata.db")
+        ),
         beam_pipeline_args=list(config.beam.args),
     )
 

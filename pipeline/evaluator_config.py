@@ -53,7 +53,9 @@ def _threshold(threshold: Threshold | None) -> tfma.MetricThreshold | None:
     if threshold.max_drop is not None:
         lower_is_better = threshold.metric in LOWER_IS_BETTER
         change = tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.LOWER_IS_BETTER if lower_is_better else tfma.MetricDirection.HIGHER_IS_BETTER,
+            direction=tfma.MetricDirection.LOWER_IS_BETTER
+            if lower_is_better
+            else tfma.MetricDirection.HIGHER_IS_BETTER,
             absolute={"value": threshold.max_drop if lower_is_better else -threshold.max_drop},
         )
     return tfma.MetricThreshold(value_threshold=value, change_threshold=change)

@@ -78,7 +78,8 @@ def run(
         digest = inputs.data_digest(config.data)
         schema = inputs.stored_schema(config.data.schema, folder)
         held.display.note("Loading TFX ...")
-        from pipeline import definition, node_runner, run_result, run_rows
+        from pipeline import node_runner, run_result, run_rows
+        from pipeline.definition import build_pipeline
 
         runner = node_runner.NodeByNodeRunner(
             held.display,
@@ -88,7 +89,7 @@ def run(
             count_rows=run_rows.count_rows,
             stopped=held.stopped,
         )
-        runner.run(definition.build_pipeline(config, folder, schema, digest))
+        runner.run(build_pipeline(config, folder, schema, digest))
         return run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
 
 

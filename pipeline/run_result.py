@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.constants import FILE_NAME, NormalizationConstants
+from components.constants import NormalizationConstants
 from components.feature_plan import FeaturePlan
 from pipeline.baseline import baseline
 
@@ -67,6 +67,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
 def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, log: Path) -> RunResult:
     """Reads constants, metrics, baseline and model from the components' artifacts; what is not there is left out."""
     from pipeline.evaluation import read_labels, read_metrics
+    from pipeline.run_constants import constants_of
     from pipeline.run_rows import ROWS_LEFT_OUT, first_artifact
 
     graph = first_artifact(results, "TransformGraph")
@@ -79,9 +80,8 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
             train, held_out = (read_labels(examples.uri, split, plan.label) for split in ("train", "eval"))
             metrics.update(baseline(task, train, held_out))
     model, reasons = _pushed_model(results)
-    has_constants = graph is not None and (Path(graph.uri) / FILE_NAME).exists()
     return RunResult(
-        constants=NormalizationConstants.load(graph.uri) if graph is not None and has_constants else None,
+        constants=constants_of(graph.uri) if graph is not None else None,
         metrics=metrics,
         model=model,
         reasons=reasons,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.constants import FILE_NAME, NormalizationConstants
 from pipeline.node_runner import NodeResult, Outputs
+from pipeline.run_constants import constants_of
 from pipeline.run_record import OutputArtifact
 
 # Custom properties of an Examples artifact that ArrowExampleGen wrote.
@@ -24,8 +24,9 @@ def count_rows(finished: Mapping[str, NodeResult], outputs: Outputs) -> int | No
             return sum(rows_of_examples(artifact).values()) or None
         if artifact.type_name == "ExampleStatistics":
             return sum(rows_by_split(artifact.uri).values()) or None
-        if artifact.type_name == "TransformGraph" and (Path(artifact.uri) / FILE_NAME).exists():
-            return NormalizationConstants.load(artifact.uri).rows
+        if artifact.type_name == "TransformGraph":
+            constants = constants_of(artifact.uri)
+            return constants.rows if constants is not None else None
         if artifact.type_name == "ModelEvaluation":
             statistics = first_artifact(finished, "ExampleStatistics")
             return rows_by_split(statistics.uri).get("eval") if statistics else None

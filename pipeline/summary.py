@@ -27,8 +27,8 @@ def print_summary(result: RunResult, console: Console) -> None:
         console.print(f"{result.left_out:,} rows were left out: a required column was missing", highlight=False)
     if result.metrics:
         console.print(metrics_table(result.metrics))
-    console.print(_times(result), highlight=False)
-    for line in places(result):
+        console.print(baseline_note(result.metrics))
+    for line in [*times(result), *places(result)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -56,9 +56,20 @@ def metrics_table(metrics: Mapping[str, float]) -> Table:
             if name == "auc":
                 base = 0.5  # any constant score
             table.add_row(name, f"{value:.4f}", "" if base is None else f"{base:.4f}")
-    what = "the training split's mean" if "baseline_mae" in metrics else "the training split's most frequent class"
-    table.caption, table.caption_justify = f"baseline: always {what}", "left"
     return table
+
+
+def baseline_note(metrics: Mapping[str, float]) -> str:
+    """What the baseline is."""
+    what = "the training split's mean" if "baseline_mae" in metrics else "the training split's most frequent class"
+    return f"  baseline: always {what}\n"
+
+
+def times(result: RunResult) -> list[str]:
+    """Plain lines: wall time by component, the total, and the peak memory."""
+    parts = [f"{name} {'cached' if name in result.cached else f'{s:.1f} s'}" for name, s in result.seconds.items()]
+    total = f"{sum(result.seconds.values()):.1f} s, peak memory {result.peak_bytes / 2**30:.2f} GiB"
+    return [f"time             {', '.join(parts)}", f"total            {total}"]
 
 
 def places(result: RunResult) -> list[str]:
@@ -89,9 +100,3 @@ def _number(values: npt.NDArray[np.float64]) -> str:
     if values.size == 1:
         return f"{values.item():.6g}"
     return f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}" if values.size else ""
-
-
-def _times(result: RunResult) -> str:
-    parts = [f"{name} {'cached' if name in result.cached else f'{s:.1f} s'}" for name, s in result.seconds.items()]
-    total = sum(result.seconds.values())
-    return f"{', '.join(parts)}\ntotal {total:.1f} s, peak memory {result.peak_bytes / 2**30:.2f} GiB"

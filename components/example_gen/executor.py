@@ -99,7 +99,8 @@ def _sources(input_base: str, inputs: example_gen_pb2.Input, outputs: example_ge
 
 
 def _plan(sources: list[Source], outputs: example_gen_pb2.Output, options: dict[str, Any], work: str) -> Plan:
-    declared, optional = {}, frozenset()
+    declared: dict[str, str] = {}
+    optional: frozenset[str] = frozenset()
     if options.get("schema_uri"):
         schema = load_schema(_schema_file(options["schema_uri"]))
         declared, optional = tables.column_types_of_schema(schema), tables.optional_columns_of_schema(schema)

@@ -35,7 +35,7 @@ GZIP_LEVEL = 1
 class Source(NamedTuple):
     """One file to read, all of whose rows go to ``split`` (None: by hash)."""
 
-    index: int
+    number: int
     path: str
     split: str | None
 
@@ -93,7 +93,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
         plan, encode = self._plan, examples.encoder().encode
         read = left_out = 0
         writers: dict[str, _Dealer] = {}
-        attempt = posixpath.join(plan.work, f"{source.index:05d}-{uuid.uuid4().hex}")
+        attempt = posixpath.join(plan.work, f"{source.number:05d}-{uuid.uuid4().hex}")
         try:
             for block in tables.read_file(source.path, plan.data_format, plan.types, plan.null_values):
                 if not read:
@@ -104,19 +104,19 @@ class WriteShards(beam.DoFn):  # type: ignore[misc]
                 for start in range(0, kept.num_rows, ROWS_A_BATCH):
                     batch = kept.slice(start, ROWS_A_BATCH)
                     records = np.array(encode(examples.as_lists(batch)), dtype=object)
-                    for split, rows in _rows_by_split(batch, plan, source):
-                        writers[split].write(records[rows])
+                    for split, chosen in _rows_by_split(batch, plan, source):
+                        writers[split].write(records[chosen])
         finally:
             for dealer in writers.values():
                 dealer.close()
         _count("rows_read", read)
         _count("rows_left_out", left_out)
-        yield Counts(source.index, source.path, read, left_out)
+        yield Counts(source.number, source.path, read, left_out)
         for split, dealer in writers.items():
             _count("num_instances", dealer.rows)
             _count(f"rows_{split}", dealer.rows)
             for number, (path, rows) in enumerate(dealer.files()):
-                yield Shard(split, source.index, number, path, rows)
+                yield Shard(split, source.number, number, path, rows)
 
 
 def publish(_: None, results: list[Shard | Counts], split_uris: dict[str, str]) -> dict[str, int]:

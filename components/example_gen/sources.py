@@ -5,11 +5,12 @@ import gzip
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 
 from components.errors import DataError
+from components.example_gen.remote import gfile, open_remote
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GLOB_CHARACTERS = "*?["
@@ -26,6 +27,8 @@ def list_files(path: str) -> list[str]:
     files = _gfile_listing(path) if "://" in path else _local_listing(path)
     if files is None:
         raise DataError(f"No such file: {path}. Give a file, a directory or a glob of data files.")
+    if not files and not path.endswith("/") and any(character in path for character in _GLOB_CHARACTERS):
+        raise DataError(f"No file matches {path}. Give a file, a directory or a glob of data files.")
     kept = sorted(file for file in files if not os.path.basename(file).startswith((".", "_")))
     if not kept:
         raise DataError(f"{path}: holds no data file (hidden names are skipped). Put the data files there.")
@@ -78,13 +81,13 @@ def open_arrow_file(path: str) -> pa.NativeFile:
 def size_of(path: str) -> int:
     """Bytes of the file as stored."""
     if "://" in path:
-        return int(_gfile().stat(path).length)
+        return int(gfile().stat(path).length)
     return os.stat(path).st_size
 
 
 def _open_raw(path: str) -> BinaryIO:
     if "://" in path:
-        return cast(BinaryIO, _gfile().GFile(path, "rb"))
+        return open_remote(path)
     return open(path, "rb")
 
 
@@ -99,18 +102,11 @@ def _local_listing(path: str) -> list[str] | None:
 
 
 def _gfile_listing(path: str) -> list[str] | None:
-    gfile = _gfile()
-    if gfile.isdir(path):
-        joined = [f"{path.rstrip('/')}/{name.rstrip('/')}" for name in gfile.listdir(path)]
-        return [file for file in joined if not gfile.isdir(file)]
-    if gfile.exists(path):
+    if gfile().isdir(path):
+        joined = [f"{path.rstrip('/')}/{name.rstrip('/')}" for name in gfile().listdir(path)]
+        return [file for file in joined if not gfile().isdir(file)]
+    if gfile().exists(path):
         return [path]
     if any(character in path for character in _GLOB_CHARACTERS):
-        return [file for file in gfile.glob(path) if not gfile.isdir(file)]
+        return [file for file in gfile().glob(path) if not gfile().isdir(file)]
     return None
-
-
-def _gfile() -> Any:
-    import tensorflow as tf  # only for paths with a scheme: the import takes seconds
-
-    return tf.io.gfile

@@ -1,4 +1,4 @@
-"""Transform graph -> a pure function whose statistics are constants. TensorFlow only: no TFX, no tensorflow_transform."""
+"""Transform graph -> a pure function whose statistics are constants. Imports TensorFlow only, no TFX."""
 
 from components.frozen.transform import FrozenTransform
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from components.constants import NormalizationConstants
@@ -134,9 +136,9 @@ def _const(name: str, value: object, dtype: tf.DType) -> tf.compat.v1.NodeDef:
     return node
 
 
-def _constants_in(graph: tf.Graph, values: Mapping[str, object], source: str) -> NormalizationConstants:
+def _constants_in(graph: tf.Graph, values: Mapping[str, Any], source: str) -> NormalizationConstants:
     """The constants that the analyzer put at the head of a string vector (``components.moments.wire``)."""
-    strings = [value for value in values.values() if getattr(value, "dtype", None) == object]
+    strings = [value for value in values.values() if getattr(value, "dtype", None) == np.object_]
     strings += [
         tf.get_static_value(op.outputs[0])
         for op in graph.get_operations()

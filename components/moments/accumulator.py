@@ -65,7 +65,7 @@ class Moments:
         total, squares = exact_sums(flat, usable)
 
         def count(where: npt.NDArray[np.bool_]) -> IntegerArray:
-            return where.sum(axis=0, dtype=np.int64).reshape(shape)
+            return np.asarray(where.sum(axis=0, dtype=np.int64)).reshape(shape)
 
         none = np.zeros(shape, dtype=np.int64)
         return cls(
@@ -127,7 +127,7 @@ class Moments:
         return _as_float(self.highest)
 
 
-def _readable(values: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+def _readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.ndim == 0:
         raise ValueError("Moments.of reads [rows, *shape] but got a scalar; wrap it in a list.")
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
@@ -141,16 +141,16 @@ def _readable(values: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
     raise ValueError(f"Moments.of reads integers and floats of at most 64 bits but got {values.dtype}.")
 
 
-def _spread(mask: npt.NDArray[np.bool_], table: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+def _spread(mask: npt.NDArray[np.bool_], table: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     padded = mask.reshape(mask.shape + (1,) * (table.ndim - mask.ndim))
     return np.broadcast_to(padded, table.shape).reshape(table.shape[0], -1)
 
 
-def _extreme(flat: npt.NDArray[np.generic], usable: npt.NDArray[np.bool_], pick: Any) -> ObjectArray:
+def _extreme(flat: npt.NDArray[Any], usable: npt.NDArray[np.bool_], pick: Any) -> ObjectArray:
     found = np.full(flat.shape[1], None, dtype=object)
     if not flat.shape[0]:
         return found
-    info = np.iinfo(np.int64) if flat.dtype == np.int64 else np.finfo(flat.dtype)
+    info: Any = np.iinfo(np.int64) if flat.dtype == np.int64 else np.finfo(flat.dtype)
     fill = info.max if pick is np.min else info.min
     extremes = pick(np.where(usable, flat, flat.dtype.type(fill)), axis=0)
     seen = usable.any(axis=0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -51,6 +52,7 @@ class MergeStatistics(beam.CombineFn):
     """Merges statistics in their byte form; associative and commutative, to the last bit."""
 
     def __init__(self, plan: FeaturePlan) -> None:
+        """For the statistics of this plan."""
         self._plan = plan
 
     def create_accumulator(self) -> TableStatistics:
@@ -91,6 +93,7 @@ class MakeStatistics(_Step):
     """
 
     def __init__(self, plan: FeaturePlan, sparse: tuple[bool, ...]) -> None:
+        """``sparse`` tells, for each analysed feature, whether it comes in three parts."""
         super().__init__(plan)
         self._sparse = sparse
 
@@ -118,7 +121,7 @@ class ExtractConstants(_Step):
         return statistics | "ExtractConstants" >> beam.Map(_wire, plan=self._plan)
 
 
-def _wire(statistics: bytes, plan: FeaturePlan) -> np.ndarray:
+def _wire(statistics: bytes, plan: FeaturePlan) -> npt.NDArray[np.object_]:
     from components.moments.fingerprint import fingerprints
 
     # An object array: NumPy's fixed-width byte strings drop trailing zeros.

@@ -6,6 +6,7 @@ limbs, and of products of two limbs, per exponent stay below 2**53 for blocks of
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ IntegerArray = npt.NDArray[np.int64]
 ObjectArray = npt.NDArray[np.object_]
 
 
-def exact_sums(table: npt.NDArray[np.generic], usable: npt.NDArray[np.bool_]) -> tuple[ObjectArray, ObjectArray]:
+def exact_sums(table: npt.NDArray[Any], usable: npt.NDArray[np.bool_]) -> tuple[ObjectArray, ObjectArray]:
     """Sums by column of the usable values and of their squares, as Python integers.
 
     Args:
@@ -41,7 +42,7 @@ def exact_sums(table: npt.NDArray[np.generic], usable: npt.NDArray[np.bool_]) ->
     return total, squares
 
 
-def _integer_block(block: npt.NDArray[np.generic]) -> tuple[ObjectArray, ObjectArray]:
+def _integer_block(block: npt.NDArray[Any]) -> tuple[ObjectArray, ObjectArray]:
     integers = block.astype(np.int64)
     negative = integers < 0
     # -(x + 1) + 1 in uint64, because the magnitude of -2**63 does not fit int64.
@@ -55,10 +56,10 @@ def _integer_block(block: npt.NDArray[np.generic]) -> tuple[ObjectArray, ObjectA
         for j in range(i, 3):
             product = (low * limbs[j]).sum(axis=0).astype(object)  # below 2**(44 + 16)
             squares += product << (22 * (i + j) + (i != j))
-    return total << FRACTION_BITS, squares << (2 * FRACTION_BITS)
+    return _shifted(total, FRACTION_BITS), _shifted(squares, 2 * FRACTION_BITS)
 
 
-def _float_block(block: npt.NDArray[np.generic]) -> tuple[ObjectArray, ObjectArray]:
+def _float_block(block: npt.NDArray[Any]) -> tuple[ObjectArray, ObjectArray]:
     width = block.shape[1]
     negative, exponent, significand, bins, lowest = _parts(block)
     key = (exponent + np.arange(width) * bins).ravel()
@@ -71,10 +72,10 @@ def _float_block(block: npt.NDArray[np.generic]) -> tuple[ObjectArray, ObjectArr
         for j in range(i, len(limbs)):
             product = _by_column(key, low * limbs[j], width, bins, 2)
             squares += product << (_LIMB_BITS * (i + j) + (i != j))
-    return total << (FRACTION_BITS - lowest), squares << (2 * (FRACTION_BITS - lowest))
+    return _shifted(total, FRACTION_BITS - lowest), _shifted(squares, 2 * (FRACTION_BITS - lowest))
 
 
-def _parts(block: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.bool_], IntegerArray, IntegerArray, int, int]:
+def _parts(block: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], IntegerArray, IntegerArray, int, int]:
     """Sign, exponent counted from the smallest, significand, number of exponents, and -log2 of the smallest unit."""
     if block.dtype == np.float32:
         bits = np.ascontiguousarray(block).view(np.uint32).astype(np.int64)
@@ -101,3 +102,7 @@ def _by_column(key: IntegerArray, weights: npt.NDArray[np.float64], width: int, 
         column, exponent = divmod(int(where), bins)
         columns[column] += int(sums[where]) << (power * exponent)
     return columns
+
+
+def _shifted(integers: ObjectArray, bits: int) -> ObjectArray:
+    return np.asarray(integers * (1 << bits), dtype=object)

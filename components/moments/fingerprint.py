@@ -1,4 +1,4 @@
-"""63-bit FarmHash fingerprints of texts: the one function behind the keys of a vocabulary, at analysis and in the graph."""
+"""63-bit fingerprints of texts (FarmHash): one function for a vocabulary's keys at analysis and in the graph."""
 
 from collections.abc import Sequence
 

@@ -53,11 +53,14 @@ class ModelSpec:
         else:
             classes, lowest, seen = int(label.max) + 1, int(label.min), 1 if label.variance == 0 else 2
         if seen < 2:
-            raise DataError(f"The label {label.name!r} has one value only in the training split: nothing can be learned.")
-        if lowest < 0 or label.feature.dtype == "float32" or (self.task == "binary" and classes != 2):
             raise DataError(
-                f"The label {label.name!r} of a {self.task} task must be {'0 and 1' if self.task == 'binary' else '0..k-1'}"
-                f" or text, but goes from {label.min} to {label.max} (type {label.feature.dtype}, {classes} classes). "
+                f"The label {label.name!r} has one value only in the training split: nothing can be learned."
+            )
+        if lowest < 0 or label.feature.dtype == "float32" or (self.task == "binary" and classes != 2):
+            required = "0 and 1" if self.task == "binary" else "0..k-1"
+            raise DataError(
+                f"The label {label.name!r} of a {self.task} task must be {required} or text, but goes from {label.min} "
+                f"to {label.max} (type {label.feature.dtype}, {classes} classes). "
                 "Declare it BYTES in the schema to get a vocabulary, or change the task."
             )
         return classes
@@ -126,7 +129,10 @@ def _loss(spec: ModelSpec) -> keras.losses.Loss:
 
 def _metrics(spec: ModelSpec) -> Sequence[keras.metrics.Metric]:
     if spec.task == "binary":
-        return [keras.metrics.AUC(from_logits=True, name="auc"), keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")]
+        return [
+            keras.metrics.AUC(from_logits=True, name="auc"),
+            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy"),
+        ]
     if spec.task == "multiclass":
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     return [keras.metrics.MeanAbsoluteError(name="mae")]

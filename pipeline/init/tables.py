@@ -1,6 +1,7 @@
 """The user's files as blocks of rows with a type for each column, whatever their format."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def _is_whole_gzip(file: str) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(getattr(error, "message", error)).split("\n")[0].split(" [Op:")[0].strip().rstrip(".")
+    text = str(getattr(error, "message", error)).split("\n")[0]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", text).strip().rstrip(".")  # TensorFlow's names of its own graph
 
 
 def _types_of_records(batches: Iterator[pa.RecordBatch]) -> dict[str, str]:

@@ -122,10 +122,11 @@ def test_csv_gzip_and_parquet_give_the_same_splits(tmp_path: Path) -> None:
 
 
 def test_big_splits_are_several_shards_of_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "ROWS_A_BATCH", 1000)
-    write_csv(tmp_path / "in.csv", ["f1", "f10"], f1_f10(30_000))
+    monkeypatch.setattr(shards, "ROWS_A_BATCH", 700)
+    monkeypatch.setattr(shards, "ROWS_A_SHARD", 1600)
+    write_csv(tmp_path / "in.csv", ["f1", "f10"], f1_f10(3000))
     found, artifact = ingest(tmp_path, ArrowExampleGen(str(tmp_path / "in.csv")))
-    assert sorted(row["f1"] for rows in found.values() for row in rows) == list(range(30_000))
+    assert sorted(row["f1"] for rows in found.values() for row in rows) == list(range(3000))
     assert [file.name for file in sorted(Path(artifact.uri, "Split-train").iterdir())] == [
         "data_tfrecord-00000-of-00002.gz",
         "data_tfrecord-00001-of-00002.gz",
@@ -267,3 +268,22 @@ def test_span_patterns_and_the_cache_of_a_real_run(tmp_path: Path) -> None:
     assert first.custom_properties["rows_read"].int_value == 20
     assert len(run("a")) == 1  # from the cache
     assert len(run("b")) == 2  # our code changed
+
+
+def test_anything_that_tf_io_gfile_opens(tmp_path: Path) -> None:
+    rows = f1_f10(40)
+    write_csv(tmp_path / "t.csv", ["f1", "f10"], rows)
+    pq.write_table(pa.table({"f1": [n for n, _ in rows], "f10": [t or None for _, t in rows]}), tmp_path / "t.parquet")
+    data = {name: (tmp_path / name).read_bytes() for name in ("t.csv", "t.parquet")}
+    data["t.csv.gz"] = gzip.compress(data["t.csv"])
+    for name, content in data.items():
+        with tf.io.gfile.GFile(f"ram://ingestion/{name}/{name}", "wb") as file:
+            file.write(content)
+        data_format = "parquet" if name.endswith("parquet") else "csv"
+        for path in (f"ram://ingestion/{name}", f"ram://ingestion/{name}/t*", f"ram://ingestion/{name}/{name}"):
+            files = tables.list_files(path)
+            types = tables.infer_types(files, data_format)
+            found = pa.Table.from_batches(list(tables.read_batches(files, data_format, types))).to_pylist()
+            assert [(row["f1"], (row["f10"] or b"").decode()) for row in found] == rows
+        with pytest.raises(DataError, match="No such file: ram://ingestion/nowhere"):
+            tables.list_files("ram://ingestion/nowhere.csv")

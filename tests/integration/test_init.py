@@ -117,7 +117,7 @@ def test_tfrecords(tmp_path: Path, compression: str) -> None:
         "y": ("label", ()),
     }
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: len(content) // 2 + 3])
     problem = "truncated gzip" if compression else "is not a TFRecord file of tf.Examples"
     with pytest.raises(InputError, match=f"examples.tfrecord.* {problem}"):
         init(str(path), "y", str(tmp_path / "again"))

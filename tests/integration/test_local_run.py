@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import tiny_project
 
-import pipeline as pipeline_package
+from pipeline.beam_args import local_beam_args
 from pipeline.cli import main
 from pipeline.processes import descendants
 
@@ -28,9 +28,7 @@ START_SECONDS = 180  # importing TFX from a cold disk on a shared machine
 
 @pytest.fixture(autouse=True)
 def tiny_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    definition = tiny_project.definition()
-    monkeypatch.setitem(sys.modules, "pipeline.definition", definition)
-    monkeypatch.setattr(pipeline_package, "definition", definition, raising=False)
+    monkeypatch.setitem(sys.modules, "pipeline.definition", tiny_project.definition())
 
 
 @pytest.fixture
@@ -66,6 +64,15 @@ def test_from_runs_a_component_and_those_below_it_again(project: Project, capfd:
     capfd.readouterr()
     assert run(project, "--from", "Middle") == 0
     assert states(capfd.readouterr().out) == {"First": "cached", "Middle": "done", "Last": "done"}
+
+
+def test_beam_takes_the_runners_name() -> None:
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.runner import create_runner
+
+    options = PipelineOptions(list(local_beam_args([])[0])).view_as(StandardOptions)
+    assert type(create_runner(options.runner)) is FnApiRunner
 
 
 def test_from_covers_all_descendants_and_nothing_else() -> None:

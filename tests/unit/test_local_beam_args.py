@@ -2,6 +2,9 @@ import pytest
 
 from pipeline.beam_args import local_beam_args
 
+# The name that every Beam version takes; test_local_run.py asks Beam.
+FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
 
 @pytest.mark.parametrize(
     "asked",
@@ -16,12 +19,13 @@ from pipeline.beam_args import local_beam_args
 )
 def test_every_spelling_of_direct_runner_is_replaced_with_a_notice(asked: list[str]) -> None:
     args, notice = local_beam_args(asked)
-    assert args == ("--runner=FnApiRunner",)
+    assert args == (FN_API,)
     assert notice is not None and "FnApiRunner" in notice
 
 
 def test_without_a_runner_it_is_fn_api_runner_without_a_notice() -> None:
-    assert local_beam_args(["--direct_num_workers=2"]) == (("--runner=FnApiRunner", "--direct_num_workers=2"), None)
+    assert local_beam_args(["--direct_num_workers=2"]) == ((FN_API, "--direct_num_workers=2"), None)
+    assert local_beam_args(["--runner=fnapirunner"]) == ((FN_API,), None)
 
 
 def test_another_runner_is_left_alone_and_the_last_one_wins() -> None:
