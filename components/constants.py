@@ -133,13 +133,16 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
                 f"{source} has format_version {version!r}; this version reads {FORMAT_VERSION}. "
                 "Use the release that wrote it, or analyse again."
             )
-        plan = FeaturePlan.from_json(json.dumps(table["plan"]))
-        features = {feature.name: feature for feature in plan.features}
-        by_name = {item["name"]: _from_table(features[item["name"]], item, source) for item in table["features"]}
-        constants = cls(plan, int(table["rows"]), by_name)
-        if constants.digest != table["digest"]:
+        try:
+            plan, stated, rows = FeaturePlan.from_json(json.dumps(table["plan"])), table["digest"], int(table["rows"])
+            features = {feature.name: feature for feature in plan.features}
+            tables = [(features[item["name"]], item) for item in table["features"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{source} holds damaged normalization constants: {error!r}. Analyse again.") from error
+        constants = cls(plan, rows, {feature.name: _from_table(feature, item, source) for feature, item in tables})
+        if constants.digest != stated:
             raise DigestError(
-                f"{source} states digest {table['digest']} but its values have {constants.digest}. "
+                f"{source} states digest {stated} but its values have {constants.digest}. "
                 "It was edited or damaged: analyse again."
             )
         return constants
@@ -156,7 +159,7 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
         file = path if path.endswith(".json") else f"{path.rstrip('/')}/{FILE_NAME}"
         try:
             return cls.from_json(_read(file), file)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"No constants at {file}: {error}. Give a file, or a folder with {FILE_NAME}.") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -212,14 +215,20 @@ def _nested(values: Floats, form: Any) -> Any:
 
 
 def _from_table(feature: Feature, table: Mapping[str, Any], source: str) -> FeatureConstants:
-    values: dict[str, Any] = {name: np.asarray(table[name], np.int64) for name in _COUNT_FIELDS}
-    for name in _FLOAT_FIELDS:
-        exact = np.vectorize(float.fromhex, otypes=[np.float64])(table[f"{name}_hex"])
-        shown = np.asarray(np.asarray(table[name], dtype=object).astype(np.float64))
-        if not np.array_equal(exact, shown, equal_nan=True):
+    """Reads counts, hex forms and vocabulary; all that ``_to_table`` derives from them must be what the table says."""
+    try:
+        values: dict[str, Any] = {name: np.asarray(table[name], np.int64) for name in _COUNT_FIELDS}
+        for name in _FLOAT_FIELDS:
+            values[name] = np.asarray(np.vectorize(float.fromhex, otypes=[np.float64])(table[f"{name}_hex"]))
+        vocabulary = tuple((key.encode("utf-8", "surrogateescape"), n) for key, n in table.get("vocabulary", ()))
+        constants = FeatureConstants(feature, **values, vocabulary=vocabulary)
+        derived = _to_table(constants)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise DigestError(f"{source}: the values of {feature.name!r} are damaged: {error!r}. Analyse again.") from error
+    for key, value in derived.items():
+        if table.get(key) != value:
             raise DigestError(
-                f"{source}: {feature.name!r} has {name} {table[name]} but {name}_hex {table[f'{name}_hex']}."
+                f"{source}: {feature.name!r} has {key} {table.get(key)!r}, but its other values give {value!r}. "
+                "It was edited or damaged: analyse again."
             )
-        values[name] = np.asarray(exact, np.float64)
-    vocabulary = tuple((key.encode("utf-8", "surrogateescape"), n) for key, n in table.get("vocabulary", ()))
-    return FeatureConstants(feature, **values, vocabulary=vocabulary)
+    return constants

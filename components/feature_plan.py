@@ -212,6 +212,11 @@ def _feature(proto: schema_pb2.Feature, schema: schema_pb2.Schema) -> Feature:
         values["axis"] = _axis(name, options.get("axis"), shape)
     if role == "label":
         values["missing"] = "error"
+    kind, _, constant = options.get("missing", "").partition(":")
+    if "log1p" in options and kind == "constant" and float(constant) <= -1:
+        raise _bad_value(
+            name, "missing", options["missing"], "a constant greater than -1, because log1p is taken of it"
+        )
     served = "SERVING" not in proto.not_in_environment and role != "label"
     return Feature(name, role, dtype, shape, proto.HasField("shape"), serving=served, **values)
 
@@ -219,6 +224,10 @@ def _feature(proto: schema_pb2.Feature, schema: schema_pb2.Schema) -> Feature:
 def _check_shape(name: str, role: str, shape: tuple[int, ...] | None, *, present_in_every_row: bool) -> None:
     if role in ("category", "label") and shape not in ((), (1,)):
         raise SchemaError(f"Feature {name!r}: a {role} holds one value a row. Declare `shape {{}}` or one value_count.")
+    if any(size < 1 for size in shape or ()):
+        raise SchemaError(
+            f"Feature {name!r}: every `dim` of its `shape` needs a size of at least 1, not {list(shape or ())}."
+        )
     if role in NORMALIZED_ROLES and shape is None:
         raise SchemaError(
             f"Feature {name!r} is of variable length, which role {role!r} cannot take. Declare a `shape`, or "
@@ -283,7 +292,7 @@ def _log1p(name: str, text: str) -> bool:
 
 
 def _max_keys(name: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not _is_whole(text) or int(text) < 1:
         raise _bad_value(name, "max_keys", text, "a whole number of at least 1")
     return int(text)
 
@@ -302,6 +311,10 @@ _PARSERS = {
 }
 
 
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _finite(text: str) -> float | None:
     try:
         value = float(text)
@@ -318,6 +331,6 @@ def _axis(name: str, text: str | None, shape: tuple[int, ...]) -> tuple[int, ...
     if text == "all":
         return ()
     parts = (text or "").split(",")
-    if not all(part.isdigit() and int(part) in every for part in parts) or len(set(parts)) < len(parts):
+    if not all(_is_whole(part) and int(part) in every for part in parts) or len(set(parts)) < len(parts):
         raise _bad_value(name, "axis", text or "", f"element, all, or some of the feature's own axes {list(every)}")
     return tuple(sorted(map(int, parts)))

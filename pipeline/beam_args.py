@@ -10,6 +10,10 @@ _FULL_NAME = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # a program at run time; FnApiRunner is the in-process implementation that DirectRunner falls back to.
 _DIRECT = re.compile(r"(.*\.)?(bundlebased|switching)?directrunner", re.IGNORECASE)
 
+# TFX builds a package of itself for Beam's workers at the start of every component unless an image is named; here the
+# workers run in this very environment, so any name will do.
+_NO_PACKAGE = "--sdk_container_image=unused"
+
 
 def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     """Beam arguments with exactly one runner, and a notice where it replaces what was asked for.
@@ -34,4 +38,7 @@ def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
         )
     if runner is None or notice:
         runner = LOCAL_RUNNER
-    return (f"--runner={_FULL_NAME if runner.lower() == LOCAL_RUNNER.lower() else runner}", *others), notice
+    if runner.lower() != LOCAL_RUNNER.lower():
+        return (f"--runner={runner}", *others), notice
+    image = () if any(word.startswith("--sdk_container_image") for word in others) else (_NO_PACKAGE,)
+    return (f"--runner={_FULL_NAME}", *image, *others), notice

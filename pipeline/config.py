@@ -1,6 +1,7 @@
 """One TOML file -> frozen dataclasses. Unknown keys are errors; every default carries its reason."""
 
 import dataclasses
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -207,6 +208,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return {key: _value(get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
     if kind in (float, float | None) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where} must be a finite number but is {value!r}.")
     expected = float if kind == float | None else kind
     if not isinstance(value, expected) or isinstance(value, bool):
         raise ConfigError(f"{where} must be of type {expected.__name__} but is {value!r}.")
@@ -222,6 +225,8 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if (data.format == "bigquery") != bool(data.query) or (data.format != "bigquery") != bool(data.path):
         raise ConfigError(f"{file}: data.path is required for files, data.query (and no path) for format 'bigquery'.")
+    if not data.schema:
+        raise ConfigError(f"{file}: data.schema must be the path of a schema file but is empty.")
     if list(data.split)[:1] != ["train"] or "eval" not in data.split or min(data.split.values()) < 1:
         raise ConfigError(
             f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {data.split}."
@@ -234,7 +239,18 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(f"{file}: trainer.dropout must be at least 0 and less than 1 but is {trainer.dropout}.")
     if not re.fullmatch(r"[\w.]+:\w+", trainer.model):
         raise ConfigError(f"{file}: trainer.model must look like 'module:function' but is {trainer.model!r}.")
+    if min(trainer.hidden_units, default=1) < 1:
+        raise ConfigError(
+            f"{file}: trainer.hidden_units must be widths of at least 1 but is {list(trainer.hidden_units)}."
+        )
+    if not 0 <= trainer.seed < 2**32:
+        raise ConfigError(f"{file}: trainer.seed must be at least 0 and less than 2**32 but is {trainer.seed}.")
+    _check_thresholds(config, file)
+
+
+def _check_thresholds(config: PipelineConfig, file: Path) -> None:
     allowed = METRICS_OF_TASK[config.pipeline.task]
+    metrics = [threshold.metric for threshold in config.evaluation.thresholds]
     for threshold in config.evaluation.thresholds:
         if threshold.metric not in allowed:
             raise ConfigError(
@@ -245,3 +261,9 @@ def _check(config: PipelineConfig, file: Path) -> None:
         if getattr(threshold, wrong) is not None:
             better = "less" if wrong == "min" else "more"
             raise ConfigError(f"{file}: for {threshold.metric!r} {better} is better; {wrong!r} bounds the wrong side.")
+        if metrics.count(threshold.metric) > 1:
+            raise ConfigError(
+                f"{file}: two evaluation thresholds on {threshold.metric!r}. Write one with all its bounds."
+            )
+        if threshold.min is None and threshold.max is None and threshold.max_drop is None:
+            raise ConfigError(f"{file}: the evaluation threshold on {threshold.metric!r} needs min, max or max_drop.")

@@ -11,9 +11,7 @@ from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
-from components.example_gen.component import ArrowExampleGen
-from components.example_gen.component import _base_and_pattern as base_and_pattern
-from components.example_gen.component import _custom_config as custom_config
+from components.example_gen.component import ArrowExampleGen, base_and_pattern, custom_config
 from components.feature_plan import FeaturePlan
 from pipeline.code_digest import code_digest
 from pipeline.config import DataSection, PipelineConfig

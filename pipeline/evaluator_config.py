@@ -38,8 +38,14 @@ def eval_config(task: Task, label: Feature, thresholds: tuple[Threshold, ...]) -
     return tfma.EvalConfig(
         model_specs=[model],
         slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), *metrics])],
+        metrics_specs=[tfma.MetricsSpec(metrics=[_counted(), *metrics])],
     )
+
+
+def _counted() -> tfma.MetricConfig:
+    """TFMA blesses no model without any threshold; this one asks for a row to evaluate on."""
+    at_least_one = tfma.GenericValueThreshold(lower_bound={"value": 1})
+    return tfma.MetricConfig(class_name="ExampleCount", threshold=tfma.MetricThreshold(value_threshold=at_least_one))
 
 
 def _threshold(threshold: Threshold | None) -> tfma.MetricThreshold | None:

@@ -55,7 +55,13 @@ def _unwrapped(error: BaseException) -> BaseException:
 
 
 def _is_wrapper(error: BaseException) -> bool:
-    return "[while running '" in str(error) or type(error).__name__ == "_ExecutionFailedError"
+    text = str(error)
+    # Beam, tf.Transform, TFX
+    return (
+        "[while running '" in text
+        or text.startswith("Failed to apply: ")
+        or type(error).__name__ == "_ExecutionFailedError"
+    )
 
 
 def _shortened(message: str) -> str:

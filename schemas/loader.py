@@ -24,6 +24,8 @@ def load_schema(path: str | os.PathLike[str]) -> schema_pb2.Schema:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"{path}: the feature {twice[0]!r} is declared more than once. Keep one of them.")
+    if "" in names:
+        raise SchemaError(f"{path}: feature number {names.index('') + 1} has no name. Give it the column's name.")
     if not names:
         raise SchemaError(f"{path}: declares no feature. Write one `feature {{ ... }}` block for each column.")
     return schema
@@ -34,8 +36,11 @@ def _read(path: str) -> str:
         if "://" in path:
             import tensorflow as tf
 
-            with tf.io.gfile.GFile(path) as file:
-                return str(file.read())
+            try:
+                with tf.io.gfile.GFile(path) as file:
+                    return str(file.read())
+            except tf.errors.OpError as error:
+                raise OSError(error.message) from error
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise SchemaError(f"No schema at {path}. Give the path of a .pbtxt file.") from error

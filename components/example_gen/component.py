@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Sequence
+from pathlib import Path
 
 from google.protobuf import struct_pb2
 from tfx.components.example_gen import component, utils
@@ -49,15 +50,16 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           code_digest: of the code that reads them: part of TFX's cache key.
         """
         if input_config is None:
-            input_base, pattern = _base_and_pattern(input_base)
+            input_base, pattern = base_and_pattern(input_base)
             input_config = utils.make_default_input_config(pattern)
         if output_config is None:
-            output_config = default_output_config() if len(input_config.splits) == 1 else example_gen_pb2.Output()
+            several = isinstance(input_config, example_gen_pb2.Input) and len(input_config.splits) > 1
+            output_config = example_gen_pb2.Output() if several else default_output_config()
         super().__init__(
             input_base=input_base,
             input_config=input_config,
             output_config=output_config,
-            custom_config=_custom_config(
+            custom_config=custom_config(
                 schema_uri=schema_uri,
                 data_format=data_format,
                 null_values=None if null_values is None else list(null_values),
@@ -80,7 +82,8 @@ def default_output_config() -> example_gen_pb2.Output:
     )
 
 
-def _custom_config(**options: str | list[str] | None) -> example_gen_pb2.CustomConfig:
+def custom_config(**options: str | list[str] | None) -> example_gen_pb2.CustomConfig:
+    """Options as an ExampleGen's ``custom_config``, which is part of TFX's cache key; None leaves one out."""
     struct = struct_pb2.Struct()
     struct.update({name: value for name, value in options.items() if value is not None})
     config = example_gen_pb2.CustomConfig()
@@ -88,13 +91,16 @@ def _custom_config(**options: str | list[str] | None) -> example_gen_pb2.CustomC
     return config
 
 
-def _base_and_pattern(path: str) -> tuple[str, str]:
-    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole."""
+def base_and_pattern(path: str) -> tuple[str, str]:
+    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
+
+    A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
+    """
     parts = path.rstrip("/").split("/")
     wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
     if wild is None:
-        name = parts[-1].lower()
-        wild = len(parts) - 1 if name.endswith((".csv", ".gz", ".parquet", ".txt", ".tsv")) else None
+        is_file = "." in parts[-1] and not path.endswith("/") if "://" in path else Path(path).is_file()
+        wild = len(parts) - 1 if is_file else None
     if wild is None:
         return path, "*"
     return "/".join(parts[:wild]) or ("/" if path.startswith("/") else "."), posixpath.join(*parts[wild:])

@@ -28,8 +28,9 @@ NAMESPACE = "tfx.ExampleGen"
 ROWS_A_SHARD = 20_000
 MOST_SHARDS_A_FILE = 32
 ROWS_A_BATCH = 16_384
-# Level 1 costs a third of zlib's default 6 and the files are a fifth larger; they are read soon and rarely kept.
-GZIP_LEVEL = 1
+# Level 2 takes a third of the time of zlib's default 6 and the files are a quarter larger (flights: 0.29 against
+# 0.92 s and 7.6 against 6.1 MB for 100,000 rows); they are read soon and rarely kept.
+GZIP_LEVEL = 2
 
 
 class Source(NamedTuple):

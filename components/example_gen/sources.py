@@ -22,9 +22,10 @@ def list_files(path: str) -> list[str]:
     Names that start with ``.`` or ``_`` (``.crc``, ``_SUCCESS``) are skipped; directories are not entered.
 
     Raises:
-      DataError: nothing is there, or the directory or glob holds no data file.
+      DataError: nothing is there, the directory may not be listed, or it or the glob holds no data file.
     """
-    files = _gfile_listing(path) if "://" in path else _local_listing(path)
+    with reading(path):
+        files = _gfile_listing(path) if "://" in path else _local_listing(path)
     if files is None:
         raise DataError(f"No such file: {path}. Give a file, a directory or a glob of data files.")
     if not files and not path.endswith("/") and any(character in path for character in _GLOB_CHARACTERS):

@@ -45,7 +45,7 @@ def column_types_of_schema(schema: Any) -> dict[str, str]:
 
 
 def optional_columns_of_schema(schema: Any) -> frozenset[str]:
-    """Features whose column the data may lack: ``presence {{ min_count: 0 }}`` spelled out, the tag ``ignore``, or
+    """Features whose column the data may lack: ``presence { min_count: 0 }`` spelled out, the tag ``ignore``, or
     a lifecycle stage that is not production (PLANNED, DEPRECATED, DISABLED, DEBUG_ONLY, ALPHA, BETA).
     """
     return frozenset(

@@ -154,7 +154,7 @@ def _extreme(flat: npt.NDArray[Any], usable: npt.NDArray[np.bool_], pick: Any) -
     fill = info.max if pick is np.min else info.min
     extremes = pick(np.where(usable, flat, flat.dtype.type(fill)), axis=0)
     seen = usable.any(axis=0)
-    found[seen] = [value.item() for value in extremes[seen]]
+    found[seen] = [value.item() + 0 for value in extremes[seen]]  # -0.0 and 0.0 are one value: + 0 makes it 0.0
     return found
 
 

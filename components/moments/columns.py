@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from components.errors import DataError
 from components.feature_plan import Feature
 
 
@@ -35,7 +36,11 @@ class Column:
 
 
 def column_of(feature: Feature, batch: npt.NDArray[Any] | SparseParts) -> Column:
-    """The column of a batch given as an array [rows, *shape] or as the parts of a sparse tensor."""
+    """The column of a batch given as an array [rows, *shape] or as the parts of a sparse tensor.
+
+    Raises:
+      DataError: a row of a feature of fixed shape holds more than one value.
+    """
     if not isinstance(batch, SparseParts):
         values = np.asarray(batch)
         return Column(len(values), values, np.ones(len(values), np.bool_))
@@ -46,6 +51,11 @@ def column_of(feature: Feature, batch: npt.NDArray[Any] | SparseParts) -> Column
     found = np.asarray(batch.values)
     if feature.shape is None:
         return Column(rows, found, np.ones(len(found), np.bool_), empty=int(rows - present.sum()))
+    if len(found) > present.sum():
+        raise DataError(
+            f"Feature {feature.name!r} must have at most one value a row but has {len(found)} in {int(present.sum())} "
+            "rows. Mend the data, or declare a `shape`."
+        )
     values = np.zeros(rows, dtype=found.dtype)
     values[where] = found
     return Column(rows, values, present)

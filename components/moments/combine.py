@@ -118,7 +118,7 @@ class ExtractConstants(_Step):
 
     def expand(self, statistics: beam.PCollection) -> beam.PCollection:
         """See the class."""
-        return statistics | "ExtractConstants" >> beam.Map(_wire, plan=self._plan)
+        return statistics | "ExtractConstants" >> beam.Map(_wire, plan=self._plan).with_output_types(np.ndarray)
 
 
 def _wire(statistics: bytes, plan: FeaturePlan) -> npt.NDArray[np.object_]:

@@ -32,9 +32,9 @@ def _constants(feature: Feature, table: TableStatistics) -> FeatureConstants:
 def _moments(feature: Feature, moments: Moments) -> FeatureConstants:
     missing, nonfinite = int(moments.missing.sum()), int((moments.nan + moments.pos_inf + moments.neg_inf).sum())
     if feature.missing == "error" and missing:
-        raise DataError(_refusal(feature, missing, "missing", "the policy missing=error"))
+        raise DataError(_refusal(feature, missing, "missing", _policy(feature, "missing=error")))
     if (feature.nonfinite == "error" or feature.role == "label") and nonfinite:
-        raise DataError(_refusal(feature, nonfinite, "NaN or infinite", "the policy nonfinite=error"))
+        raise DataError(_refusal(feature, nonfinite, "NaN or infinite", _policy(feature, "nonfinite=error")))
     if not (moments.count > 0).all():
         where = "" if not feature.statistic_shape else f" at {np.argwhere(moments.count == 0)[0].tolist()}"
         raise DataError(
@@ -82,6 +82,10 @@ def _vocabulary(feature: Feature, keys: KeyCounts) -> FeatureConstants:
         variance=unknown,
         vocabulary=tuple(ordered),
     )
+
+
+def _policy(feature: Feature, tag: str) -> str:
+    return "a label" if feature.role == "label" else f"the policy {tag}"
 
 
 def _refusal(feature: Feature, n: int, what: str, why: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,9 @@ from components.frozen import FrozenTransform
 from components.trainer.input_data import normalized_dataset
 from components.trainer.model import ModelSpec
 from components.trainer.serving import export
+
+# Points of a validation curve that a person can read; more of them cost more than the training of a small table.
+_VALIDATIONS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +72,18 @@ def fit(
 ) -> Any:
     """Fits the model; TensorBoard logs go to ``log_dir``."""
     train = normalized_dataset(
-        train_files, frozen, batch_size=options.batch_size, shuffle=True, seed=options.seed, deterministic=True
+        train_files, frozen, batch_size=options.batch_size, shuffle=True, seed=options.seed, repeat=True
     )
     evaluation = normalized_dataset(eval_files, frozen, batch_size=options.batch_size)
     logging.info("Training on constants %s, %d rows analysed.", frozen.digest, frozen.constants.rows)
     board = keras.callbacks.TensorBoard(log_dir=str(PurePosixPath(log_dir)), write_graph=False)
-    return model.fit(train, validation_data=evaluation, epochs=options.epochs, verbose=2, callbacks=[board])
+    return model.fit(
+        train,
+        # One endless iterator: starting one anew costs more than an epoch of a small table.
+        steps_per_epoch=math.ceil(frozen.constants.rows / options.batch_size),
+        epochs=options.epochs,
+        validation_data=evaluation,
+        validation_freq=max(1, options.epochs // _VALIDATIONS),
+        verbose=2,
+        callbacks=[board],
+    )

@@ -78,6 +78,7 @@ def init(data: str, label: str | None, out: str, data_format: str | None = None,
     as_text = None
     if table.data_format != "tfrecord" and label_facts.dtype != "bytes" and is_class_like(label_facts):
         (as_text,) = gather(table.batches({label: "bytes"}), {label: "bytes"})
+    labelled = label_facts.present - label_facts.nan
     task = propose_task(label_facts, table.data_format, as_text)
     proposals = propose(columns, label)
     _check_usable(proposals)
@@ -92,8 +93,8 @@ def init(data: str, label: str | None, out: str, data_format: str | None = None,
             data=path_for_config(data, folder),
             data_format=table.data_format,
             label=label,
-            rows=label_facts.present,
-            label_missing=label_facts.missing,
+            rows=labelled,
+            label_missing=label_facts.rows - labelled,
             task=task,
         ),
     }
@@ -105,7 +106,7 @@ def init(data: str, label: str | None, out: str, data_format: str | None = None,
         label=label,
         rows=label_facts.rows,
         columns=proposals,
-        notes=(*task.notes, *_note_on_rows(label_facts.present)),
+        notes=(*task.notes, *_note_on_rows(labelled)),
     )
 
 

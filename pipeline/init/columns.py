@@ -22,7 +22,7 @@ class ColumnFacts:
       dtype: ``int64``, ``float32`` or ``bytes``.
       rows: rows of the table.
       present: rows with a value.
-      distinct: different values, counted exactly over the first ``counted`` values.
+      distinct: different values, NaN not among them, counted exactly over the first ``counted`` values.
       counted: values looked at until ``MOST_COUNTED`` different ones were found; all of them where there are fewer.
       counts: how often each value occurs; empty where counting stopped.
       nan: values present that are NaN.
@@ -80,7 +80,7 @@ class ColumnCounter:
         values = self._flat(column)
         if not len(values):
             return
-        self._count(values)
+        self._count(values if self._dtype != "float32" else values.filter(pc.invert(pc.is_nan(values))))
         if self._dtype != "bytes":
             self._measure(values.to_numpy(zero_copy_only=False))
 

@@ -75,8 +75,8 @@ def propose_role(facts: ColumnFacts) -> Proposal:
 
 def _reason_to_ignore(facts: ColumnFacts) -> str | None:
     share = facts.present / facts.rows if facts.rows else 0.0
-    if not facts.present:
-        return "empty: no row has a value."
+    if not facts.distinct:
+        return "empty: no row has a value." if not facts.present else "empty: every value is NaN."
     if share < RARE_SHARE:
         return f"present in {facts.present:,} of {facts.rows:,} rows only (under {RARE_SHARE:.0%})."
     if facts.distinct == 1:
@@ -84,6 +84,11 @@ def _reason_to_ignore(facts: ColumnFacts) -> str | None:
         return f"constant: the same value {where}."
     if facts.dtype == "bytes":
         return _reason_to_ignore_text(facts)
+    if facts.max_length > 1 and (facts.missing or facts.min_length < facts.max_length):
+        return (
+            f"{'0' if facts.missing else f'{facts.min_length:,}'} to {facts.max_length:,} values in a row; "
+            "z_score takes the same number in every row."
+        )
     if facts.dtype == "int64" and facts.scalar and facts.present >= FEWEST_ROWS_FOR_IDS:
         if facts.steps_by_one >= RUNNING_SHARE:
             return "a running number: it goes up by one from row to row."
@@ -113,9 +118,9 @@ def _numeric(facts: ColumnFacts) -> Proposal:
     if facts.min >= 0 and facts.skewness > LONG_TAIL_SKEWNESS and facts.distinct > 2:
         options.append("log1p")
         sentences.append("a long tail to the right, so the logarithm of 1 + x is normalized")
-    if facts.scalar and facts.missing and facts.missing >= INDICATOR_SHARE * facts.rows:
+    if facts.missing and facts.missing >= INDICATOR_SHARE * facts.rows:
         options.append("missing=indicator")
         sentences.append("often missing, so the model is told when")
-    if not facts.scalar and facts.min_length < facts.max_length:
-        sentences.append(f"{facts.min_length:,} to {facts.max_length:,} of them in a row share one mean and sigma")
+    if not facts.scalar:
+        sentences.append(f"{facts.max_length:,} of them in a row, each with its own mean and sigma")
     return Proposal(facts.name, "z_score", tuple(options), "; ".join(sentences) + ".")

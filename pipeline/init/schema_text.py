@@ -54,7 +54,7 @@ def schema_text(
 def column_feature(facts: ColumnFacts, proposal: Proposal, domain: str) -> schema_pb2.Feature:
     """A feature that is not the label.
 
-    Dense (``shape``) where every row has the same number of values; otherwise a value_count and no demand on presence,
+    Dense (``shape``) where every row has a value; otherwise a value_count and no demand on presence,
     so that a split without any value of a rare column is no anomaly. Ignored features demand nothing.
     """
     feature = schema_pb2.Feature(name=facts.name, type=_PROTO_TYPES[facts.dtype])
@@ -62,10 +62,8 @@ def column_feature(facts: ColumnFacts, proposal: Proposal, domain: str) -> schem
     if proposal.role == "ignore":
         feature.value_count.max = max(facts.max_length, 1)
         return feature
-    if facts.missing or facts.min_length != facts.max_length:
-        feature.value_count.min, feature.value_count.max = 1, max(facts.max_length, 1)
-        if facts.max_length > 1:
-            feature.value_count.ClearField("max")
+    if facts.missing:
+        feature.value_count.min, feature.value_count.max = 1, facts.max_length
     else:
         _make_dense(feature, facts.max_length)
     if domain:
@@ -96,7 +94,8 @@ def _make_dense(feature: schema_pb2.Feature, length: int) -> None:
 
 def _comment(facts: ColumnFacts, proposal: Proposal, task: Task) -> str:
     if proposal.role == "label":
-        missing = f" {facts.missing:,} rows lack it and are left out." if facts.missing else ""
+        left_out = facts.missing + facts.nan
+        missing = f" {left_out:,} rows lack it and are left out." if left_out else ""
         return f"label of a {task.kind} task: {task.reason}{missing}"
     missing = f" {facts.missing:,} rows lack it." if facts.missing and proposal.role != "ignore" else ""
     return f"{proposal.role}: {proposal.reason}{missing}"

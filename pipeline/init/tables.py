@@ -2,6 +2,7 @@
 
 import os
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from components.errors import ConfigError, DataError
 FORMATS = ("csv", "parquet", "tfrecord")
 _SUFFIXES: Mapping[str, str] = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".tfrecord": "tfrecord"}
 _RECORDS_IN_BLOCK = 4_096
+_RECORD_HEADER = struct.Struct("<Q4x")  # the record's length and the checksum of that length
+_CHECKSUM_BYTES = 4
 
 
 class Table:
@@ -96,17 +99,19 @@ def _record_batches(files: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
 
 
 def _is_whole_gzip(file: str) -> bool:
-    """Whether the file is gzip; one that ends early is an error, which TensorFlow's reader takes for the end."""
+    """Whether the file is gzip; walks all records first, because TensorFlow takes some early ends for the end.
+
+    Raises:
+      DataError: gzip that ends early, or a last record whose header is cut off.
+    """
     from components.example_gen.sources import open_arrow_file, open_binary, reading
 
-    with reading(file):
-        with open_arrow_file(file) as stream:
-            if bytes(stream.read(2)) != b"\x1f\x8b":
-                return False
-        with open_binary(file) as content:
-            while content.read(1 << 20):
-                pass
-    return True
+    with reading(file), open_arrow_file(file) as raw, open_binary(file) as content:
+        while header := content.read(_RECORD_HEADER.size):
+            if len(header) < _RECORD_HEADER.size:
+                raise DataError(f"{file} is not a TFRecord file of tf.Examples: it ends within a record's header.")
+            content.seek(_RECORD_HEADER.unpack(header)[0] + _CHECKSUM_BYTES, os.SEEK_CUR)
+        return bytes(raw.read(2)) == b"\x1f\x8b"
 
 
 def _first_line(error: BaseException) -> str:

@@ -49,7 +49,7 @@ def propose_task(label: ColumnFacts, data_format: str, as_text: ColumnFacts | No
       DataError: the label has no value, one value only, several values in a row, or texts too many to be classes; or
         it holds what a TFRecord, which is read as it stands, cannot declare.
     """
-    _check(label)
+    _check(label, data_format)
     if data_format == "tfrecord" and label.missing:
         raise DataError(
             f"The label {label.name!r} is missing in {label.missing:,} of {label.rows:,} records; TFRecords are read "
@@ -68,14 +68,14 @@ def propose_task(label: ColumnFacts, data_format: str, as_text: ColumnFacts | No
     return _classes(as_text or label, label.dtype, data_format)
 
 
-def _check(label: ColumnFacts) -> None:
-    if not label.present:
+def _check(label: ColumnFacts, data_format: str) -> None:
+    if not label.distinct:
         raise DataError(f"The label {label.name!r} has no value in any of {label.rows:,} rows. Name another column.")
     if not label.scalar:
         raise DataError(
             f"The label {label.name!r} has up to {label.max_length:,} values in a row; a label has one. Name another."
         )
-    if label.nan:
+    if label.nan and (data_format == "tfrecord" or is_class_like(label)):
         raise DataError(
             f"The label {label.name!r} is NaN in {label.nan:,} rows. Leave the value out where it is missing (an empty "
             "cell, a null); rows without a label are then left out."

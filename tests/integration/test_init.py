@@ -113,7 +113,7 @@ def test_tfrecords(tmp_path: Path, compression: str) -> None:
         "kind": ("category", ()),
         "never": ("ignore", None),
         "pair": ("z_score", (2,)),
-        "some": ("z_score", None),
+        "some": ("ignore", None),
         "y": ("label", ()),
     }
     content = path.read_bytes()

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import DataError
-from components.example_gen import tables
+from components.example_gen import parquet_reader, tables
 
 
 def write(folder: Path, columns: dict[str, Any], name: str = "t.parquet", **options: Any) -> str:
@@ -114,7 +114,8 @@ def test_a_value_that_does_not_fit_is_named_by_row_and_column(
         read(write(tmp_path, {"a": column}), {"a": kind})
 
 
-def test_rows_are_counted_over_row_groups(tmp_path: Path) -> None:
+def test_rows_are_counted_over_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_reader, "_MOST_ROWS", 16)
     path = write(tmp_path, {"a": ["1"] * 40 + ["x"]}, row_group_size=10)
     with pytest.raises(DataError, match="row 41, column 'a'"):
         read(path, {"a": "int64"})

@@ -22,6 +22,7 @@ IGNORED = {
     "constant text": ("bytes", ["a"] * 50, "constant: the same value in every row"),
     "constant with gaps": ("bytes", ["a", None] * 25, "constant: the same value wherever"),
     "constant number": ("float32", [2.5] * 50, "constant"),
+    "NaN only": ("float32", [float("nan")] * 50, "every value is NaN"),
     "rare": ("float32", [1.0] + [2.0] + [None] * 398, "present in 2 of 400 rows only (under 1%)"),
     "row number": ("int64", list(range(7, 57)), "running number"),
     "row number by group": ("int64", [*range(40), *range(60)], "running number"),
@@ -63,6 +64,21 @@ def test_texts_of_which_a_row_holds_several_are_ignored() -> None:
     batch = pa.record_batch([pa.array([[b"a", b"b"], [b"a"]])], names=["words"])
     (facts,) = gather([batch], {"words": "bytes"})
     assert propose_role(facts).reason == "text with up to 2 values in a row; a category holds one."
+
+
+@pytest.mark.parametrize(
+    ("values", "role", "seen"),
+    [
+        ([[1.5, 2.0], [2.5, 3.0]], "z_score", "2 of them in a row"),
+        ([[1.5, 2.0], [2.5]], "ignore", "1 to 2 values in a row"),
+        ([[1.5, 2.0], None, [2.5, 3.0]], "ignore", "0 to 2 values in a row"),
+    ],
+)
+def test_numbers_of_which_a_row_holds_several(values: list[Any], role: str, seen: str) -> None:
+    (facts,) = gather([pa.record_batch([pa.array(values, pa.list_(pa.float32()))], names=["v"])], {"v": "float32"})
+    proposal = propose_role(facts)
+    assert proposal.role == role
+    assert seen in proposal.reason
 
 
 def test_the_label_is_the_label_whatever_it_looks_like() -> None:

@@ -54,11 +54,16 @@ def test_a_rare_class_is_noted() -> None:
     assert "'c' of 'y' has 1 of 61 rows" in note
 
 
+def test_a_quantity_may_be_nan_where_it_is_missing() -> None:
+    assert propose_task(facts_of([1.5, 2.0, 3.0, float("nan")], "float32"), "csv").kind == "regression"
+
+
 REFUSED = {
     "one value": (["a", "a", None], "bytes", "csv", r"one value 'a' in all of 2 rows"),
     "no value": ([None, None], "bytes", "csv", r"no value in any of 2 rows"),
     "free text": ([f"t{k}" for k in range(1_001)], "bytes", "csv", r"more than 1,000 different texts"),
-    "NaN": ([1.0, 2.0, float("nan")], "float32", "csv", r"NaN in 1 rows"),
+    "classes and NaN": ([1.0, 2.0, float("nan")], "float32", "csv", r"NaN in 1 rows"),
+    "TFRecord and NaN": ([1.0, 2.0, 3.0, float("nan")], "float32", "tfrecord", r"NaN in 1 rows"),
     "TFRecord classes 1, 2": ([1, 2], "int64", "tfrecord", r"classes 1, 2; .* must be 0 to 1"),
     "TFRecord without label": ([1, 0, None], "int64", "tfrecord", r"missing in 1 of 3 records"),
 }

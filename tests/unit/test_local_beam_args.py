@@ -4,6 +4,8 @@ from pipeline.beam_args import local_beam_args
 
 # The name that every Beam version takes; test_local_run.py asks Beam.
 FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+# Any image's name keeps TFX from building a package of itself for workers that share this environment.
+NO_PACKAGE = "--sdk_container_image=unused"
 
 
 @pytest.mark.parametrize(
@@ -19,13 +21,17 @@ FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 )
 def test_every_spelling_of_direct_runner_is_replaced_with_a_notice(asked: list[str]) -> None:
     args, notice = local_beam_args(asked)
-    assert args == (FN_API,)
+    assert args == (FN_API, NO_PACKAGE)
     assert notice is not None and "FnApiRunner" in notice
 
 
 def test_without_a_runner_it_is_fn_api_runner_without_a_notice() -> None:
-    assert local_beam_args(["--direct_num_workers=2"]) == ((FN_API, "--direct_num_workers=2"), None)
-    assert local_beam_args(["--runner=fnapirunner"]) == ((FN_API,), None)
+    assert local_beam_args(["--direct_num_workers=2"]) == ((FN_API, NO_PACKAGE, "--direct_num_workers=2"), None)
+    assert local_beam_args(["--runner=fnapirunner"]) == ((FN_API, NO_PACKAGE), None)
+
+
+def test_an_image_that_was_asked_for_is_kept() -> None:
+    assert local_beam_args(["--sdk_container_image=mine:1"]) == ((FN_API, "--sdk_container_image=mine:1"), None)
 
 
 def test_another_runner_is_left_alone_and_the_last_one_wins() -> None:

@@ -22,6 +22,16 @@ def test_beams_copy_of_an_exception_leads_to_the_one_that_was_raised() -> None:
     assert own_error(raised(work)) == "DataError: row 3: no number"
 
 
+def test_tf_transforms_wrapping_leads_to_the_error_inside() -> None:
+    def work() -> None:
+        try:
+            raise TypeError("a list is needed")
+        except TypeError as error:
+            raise RuntimeError("Failed to apply: CreateTensorBinding[x]") from error
+
+    assert own_error(raised(work)) == "TypeError: a list is needed"
+
+
 def test_beams_suffix_is_cut_where_there_is_no_cause() -> None:
     assert own_error(ValueError("no number [while running 'Read']\nmore")) == "ValueError: no number"
 

@@ -1,0 +1,215 @@
+"""Who may import whom: the dependency arrow, and which module loads which heavy library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+OURS = ("schemas", "components", "pipeline")
+
+# The arrow: what a module or package may import of ours, beside its own package. The longest name that fits counts.
+PURE = ("components.errors", "components.feature_plan", "components.constants")
+MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
+    "schemas": (),
+    "components.errors": ("schemas.errors",),
+    "components.feature_plan": ("components.errors",),
+    "components.constants": ("components.errors", "components.feature_plan"),
+    "components.moments": PURE,
+    "components.frozen": PURE,
+    "components.transform": (*PURE, "components.moments", "components.frozen"),
+    "components.trainer": (*PURE, "components.moments", "components.frozen", "components.transform"),
+    "components.example_gen": (*PURE, "schemas"),
+    "components.anomalies": ("components.errors",),
+    "pipeline": ("components", "schemas"),
+}
+
+HEAVY = {
+    "apache_beam",
+    "keras",
+    "kfp",
+    "ml_metadata",
+    "tensorflow",
+    "tensorflow_data_validation",
+    "tensorflow_model_analysis",
+    "tensorflow_transform",
+    "tf_keras",
+    "tfx",
+    "tfx_bsl",
+}
+# What importing a module loads of these, through everything of ours that it imports on its way.
+LOADS: Mapping[str, tuple[str, ...]] = {
+    "components": (),
+    "schemas": (),
+    "pipeline.cli": (),
+    "pipeline.config": (),
+    "components.moments.fingerprint": ("tensorflow",),
+    "components.moments.combine": ("apache_beam",),
+    "components.moments.analyzer": ("apache_beam", "tensorflow", "tensorflow_transform"),
+    "components.frozen": ("tensorflow",),
+    "components.transform": ("tensorflow",),
+    "components.trainer.input_data": ("tensorflow",),
+    "components.trainer.model": ("keras",),
+    "components.trainer.serving": ("keras", "tensorflow"),
+    "components.trainer.run_fn": ("keras", "tensorflow", "tfx"),
+    "components.example_gen.shards": ("apache_beam", "tensorflow"),
+    "components.example_gen.executor": ("apache_beam", "tensorflow", "tfx"),
+    "components.example_gen.component": ("apache_beam", "tensorflow", "tfx"),
+    "components.anomalies.component": ("tensorflow", "tfx"),
+}
+
+
+class Import(NamedTuple):
+    """One imported module; ``at_once`` unless it stands in a function."""
+
+    target: str
+    at_once: bool
+
+
+def modules() -> dict[str, Path]:
+    """Our modules by name."""
+    files = [file for top in OURS for file in sorted((REPOSITORY / top).rglob("*.py"))]
+    return {_name(file): file for file in files}
+
+
+def _name(file: Path) -> str:
+    parts = file.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = modules()
+
+
+def imports_of(tree: ast.AST, package: str, known: Mapping[str, Path] = MODULES) -> Iterator[Import]:
+    """All imports below ``tree``; ``from a import b`` counts as a.b where that is a module of ours."""
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names = [full if (full := f"{base}.{alias.name}") in known else base for alias in node.names]
+        else:
+            continue
+        yield from (Import(name, id(node) not in lazy) for name in names)
+
+
+def imports_of_module(name: str) -> list[Import]:
+    file = MODULES[name]
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    return sorted(set(imports_of(ast.parse(file.read_text()), package)))
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def rule_for(name: str, table: Mapping[str, tuple[str, ...]]) -> str | None:
+    return max((key for key in table if is_within(name, key)), key=len, default=None)
+
+
+def loaded_by(name: str) -> set[str]:
+    """The heavy libraries that ``import name`` loads at once."""
+    found, seen, waiting = set(), set(), [name]
+    while waiting:
+        module = waiting.pop()
+        parents = [module.rpartition(".")[0]] if "." in module else []
+        if module in seen or module not in MODULES:
+            continue
+        seen.add(module)
+        targets = [item.target for item in imports_of_module(module) if item.at_once]
+        found |= {target.split(".")[0] for target in targets} & HEAVY
+        waiting += [*targets, *parents]
+    return found
+
+
+def loaded_in_a_fresh_process(code: str) -> set[str]:
+    """The heavy libraries among ``sys.modules`` after ``code``."""
+    ask = f"{code}\nimport sys\nprint(*sorted({HEAVY!r} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", ask], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"components"}))
+def test_imports_follow_the_arrow(name: str) -> None:
+    rule = rule_for(name, MAY_IMPORT)
+    assert rule, f"{name} has no place in MAY_IMPORT: say there what it may import."
+    own = [item.target for item in imports_of_module(name) if item.target.split(".")[0] in OURS]
+    allowed = (rule, *MAY_IMPORT[rule])
+    wrong = [target for target in own if not any(is_within(target, package) for package in allowed)]
+    assert not wrong, f"{name} imports {wrong}; it may import {allowed}."
+
+
+def test_the_facade_imports_nothing_of_ours() -> None:
+    assert [item.target for item in imports_of_module("components") if item.target.split(".")[0] in OURS] == []
+
+
+def test_the_arrow_has_no_circle() -> None:
+    def reach(package: str, path: tuple[str, ...] = ()) -> None:
+        assert package not in path, f"circle: {(*path, package)}"
+        for target in MAY_IMPORT.get(package, ()):
+            reach(rule_for(target, MAY_IMPORT) or target, (*path, package))
+
+    for package in MAY_IMPORT:
+        reach(package)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if rule_for(name, LOADS)))
+def test_a_module_loads_no_heavier_library_than_it_may(name: str) -> None:
+    rule = rule_for(name, LOADS)
+    assert rule is not None
+    assert loaded_by(name) <= set(LOADS[rule]), f"{name} may load {LOADS[rule]} at import."
+
+
+def test_nothing_but_tests_imports_tests() -> None:
+    inside = {"tests", *(file.stem for file in (REPOSITORY / "tests").rglob("*.py"))}
+    others = [file for top in (*OURS, "tools", "benchmarks") for file in (REPOSITORY / top).rglob("*.py")]
+    assert len(others) > 50
+    for file in others:
+        tops = {item.target.split(".")[0] for item in imports_of(ast.parse(file.read_text()), _name(file.parent))}
+        assert not tops & inside, f"{file} imports {tops & inside}"
+
+
+def test_relative_and_lazy_imports_are_seen() -> None:
+    tree = ast.parse("from .. import constants\nfrom . import freeze\ndef f():\n    import tensorflow as tf\n")
+    assert set(imports_of(tree, "components.frozen")) == {
+        Import("components.constants", True),
+        Import("components.frozen.freeze", True),
+        Import("tensorflow", False),
+    }
+
+
+def test_moments_load_none_of_the_heavy_libraries() -> None:
+    names = "FeaturePlan, Moments, NormalizationConstants"
+    assert loaded_in_a_fresh_process(f"from components import {names}\nMoments.of([1.0])") == set()
+
+
+def test_the_command_line_starts_without_the_heavy_libraries() -> None:
+    assert loaded_in_a_fresh_process("import pipeline.cli") == set()
+
+
+def test_frozen_transform_loads_tensorflow_only() -> None:
+    # Keras comes with TensorFlow itself.
+    loaded = loaded_in_a_fresh_process("from components import FrozenTransform, normalized_dataset")
+    assert "tensorflow" in loaded
+    assert loaded <= {"tensorflow", "keras", "tf_keras"}
+
+
+@pytest.mark.beam
+def test_every_public_name_can_be_imported() -> None:
+    code = "import components\nfor name in components.__all__:\n    print(name, callable(getattr(components, name)))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    found = dict(line.split() for line in answer.stdout.splitlines())
+    assert {"FeaturePlan", "Moments", "FrozenTransform", "ArrowExampleGen", "AnomalyGate"} <= set(found)
+    assert set(found.values()) == {"True"}
