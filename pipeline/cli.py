@@ -12,7 +12,7 @@ from typing import Any
 
 from components.errors import InputError
 
-OK, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _say(" ".join(str(error).split()), BAD_INPUT)
     except KeyboardInterrupt:
-        status = _say("stopped; the same command continues with the finished components.", STOPPED)
-        _leave_if_threads_would_hang(status)
-        return status
+        from pipeline.interrupts import STOPPED_LINE
+
+        print(STOPPED_LINE, file=sys.stderr, flush=True)
+        _leave_if_threads_would_hang(INTERRUPTED)
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tfx import v1 as tfx
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.import_example_gen import executor as import_executor
 from tfx.components.example_gen.utils import make_default_input_config
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
@@ -122,12 +125,14 @@ def _example_gen(data: DataSection, schema_uri: str, data_digest: str) -> BaseCo
         return tfx.extensions.google_cloud_big_query.BigQueryExampleGen(query=data.query, output_config=output)
     base, pattern = base_and_pattern(data.path)
     if data.format == "tfrecord":
-        return tfx.components.ImportExampleGen(
+        # ImportExampleGen takes no custom_config, which is what brings the data's digest into the cache key.
+        return FileBasedExampleGen(
             input_base=base,
             input_config=make_default_input_config(pattern),
             output_config=output,
             custom_config=custom_config(content_digest=data_digest),
-        )
+            custom_executor_spec=BeamExecutorSpec(import_executor.Executor),
+        ).with_id("ImportExampleGen")
     return ArrowExampleGen(
         input_base=base,
         input_config=make_default_input_config(pattern),

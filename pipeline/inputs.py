@@ -47,6 +47,19 @@ def check_data_exists(data: DataSection) -> None:
         list_files(data.path)
 
 
+def check_format(data: DataSection) -> None:
+    """Returns unless a file that should be a TFRecord is none; tables say so themselves while they are read.
+
+    Raises:
+      DataError: naming the file.
+    """
+    if data.format == "tfrecord":
+        from components.example_gen.tables import list_files
+        from components.example_gen.tfrecords import check_tfrecords
+
+        check_tfrecords(list_files(data.path))
+
+
 def data_digest(data: DataSection) -> str:
     """Hex SHA-256 that changes with the data: of every file's name and bytes, or of name, size and time.
 

@@ -11,8 +11,7 @@ from pipeline import beam_args as beam
 from pipeline import inputs, lock, run_log
 from pipeline.config import PipelineConfig
 from pipeline.failure import ComponentError
-from pipeline.interrupts import interruptible
-from pipeline.processes import end_descendants
+from pipeline.interrupts import STOPPED_LINE, interruptible
 from pipeline.progress import Display
 from pipeline.run_log import RunLog
 from pipeline.run_result import RunResult
@@ -75,6 +74,7 @@ def run(
             held.display.note(notice)
         config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, args=args))
         _prepare(config, held.display)
+        inputs.check_format(config.data)
         digest = inputs.data_digest(config.data)
         schema = inputs.stored_schema(config.data.schema, folder)
         held.display.note("Loading TFX ...")
@@ -100,17 +100,22 @@ def session(root: Path, display_of: Callable[[RunLog], Display]) -> Iterator[Ses
     Raises:
       ConfigError: the root is in use or cannot be written.
     """
-    with lock.hold(root), run_log.to_file(root) as log, interruptible() as stopped:
+    with lock.hold(root), run_log.to_file(root) as log, interruptible() as stop:
         display = display_of(log)
+
+        def last_words() -> None:
+            display.close()
+            print(STOPPED_LINE, file=log.err, flush=True)
+
+        stop.last_words = last_words
         try:
-            yield Session(log, display, stopped)
+            yield Session(log, display, lambda: stop.asked)
         except BaseException as error:
             if not isinstance(error, (InputError, ComponentError)):
                 log.file.write("".join(traceback.format_exception(error)))
             raise
         finally:
             display.close()
-            end_descendants()
 
 
 def _prepare(config: PipelineConfig, display: Display) -> None:

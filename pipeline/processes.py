@@ -4,24 +4,25 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 # Time for a worker to end by itself before it is killed; a Beam worker has nothing to save.
 _PATIENCE_SECONDS = 2.0
 
 
-def end_descendants() -> None:
-    """Terminates every process below this one, then kills those that do not listen. Linux; elsewhere a no-op."""
-    found = descendants(os.getpid())
+def end_descendants(spare: Collection[int] = ()) -> None:
+    """Terminates the processes below this one, then kills those that do not listen. Linux; elsewhere a no-op.
+
+    Args:
+      spare: process ids that are left alone, because they were there before.
+    """
+    found = [pid for pid in descendants(os.getpid()) if pid not in spare]
     for pid in found:
         _send(pid, signal.SIGTERM)
     limit = time.monotonic() + _PATIENCE_SECONDS
-    while found and time.monotonic() < limit:
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        found = [pid for pid in found if Path(f"/proc/{pid}").exists()]
-        time.sleep(0.05)
+    while (found := [pid for pid in found if _alive(pid)]) and time.monotonic() < limit:
+        time.sleep(0.02)
     for pid in found:
         _send(pid, signal.SIGKILL)
 
@@ -41,6 +42,16 @@ def descendants(pid: int) -> list[int]:
         found += below
         todo += below
     return found
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):  # a grandchild is not ours to reap
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def _send(pid: int, number: int) -> None:

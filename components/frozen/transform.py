@@ -113,8 +113,11 @@ def _parts(column: Any) -> tuple[tf.Tensor, ...]:
     if isinstance(column, tf.RaggedTensor):
         column = column.to_sparse()
     if isinstance(column, tf.SparseTensor):
-        return column.indices, column.values, column.dense_shape
-    return (tf.convert_to_tensor(column),)
+        parts = column.indices, column.values, column.dense_shape
+    else:
+        parts = (column,)
+    # The identity brings eager tensors that a function closes over into its graph: an imported graph takes no others.
+    return tuple(tf.identity(part) for part in parts)
 
 
 def _parse_spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:

@@ -58,7 +58,7 @@ class Moments:
         """
         table = _readable(np.asarray(values))
         rows, shape = table.shape[0], table.shape[1:]
-        flat = table.reshape(rows, -1) if rows else table.reshape(0, int(np.prod(shape, dtype=np.int64)))
+        flat = table.reshape(rows, int(np.prod(shape, dtype=np.int64)))  # reshape(0, -1) is an error
         present = np.ones(flat.shape, dtype=np.bool_) if mask is None else _spread(np.asarray(mask, np.bool_), table)
         is_float = flat.dtype.kind == "f"
         usable = present & np.isfinite(flat) if is_float else present
@@ -143,7 +143,8 @@ def _readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _spread(mask: npt.NDArray[np.bool_], table: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     padded = mask.reshape(mask.shape + (1,) * (table.ndim - mask.ndim))
-    return np.broadcast_to(padded, table.shape).reshape(table.shape[0], -1)
+    width = int(np.prod(table.shape[1:], dtype=np.int64))
+    return np.broadcast_to(padded, table.shape).reshape(table.shape[0], width)
 
 
 def _extreme(flat: npt.NDArray[Any], usable: npt.NDArray[np.bool_], pick: Any) -> ObjectArray:

@@ -85,10 +85,8 @@ def _reason_to_ignore(facts: ColumnFacts) -> str | None:
     if facts.dtype == "bytes":
         return _reason_to_ignore_text(facts)
     if facts.max_length > 1 and (facts.missing or facts.min_length < facts.max_length):
-        return (
-            f"{'0' if facts.missing else f'{facts.min_length:,}'} to {facts.max_length:,} values in a row; "
-            "z_score takes the same number in every row."
-        )
+        fewest = 0 if facts.missing else facts.min_length
+        return f"{fewest:,} to {facts.max_length:,} values in a row; z_score takes the same number in every row."
     if facts.dtype == "int64" and facts.scalar and facts.present >= FEWEST_ROWS_FOR_IDS:
         if facts.steps_by_one >= RUNNING_SHARE:
             return "a running number: it goes up by one from row to row."

@@ -16,6 +16,7 @@ _SUFFIXES: Mapping[str, str] = {".csv": "csv", ".parquet": "parquet", ".pq": "pa
 _RECORDS_IN_BLOCK = 4_096
 _RECORD_HEADER = struct.Struct("<Q4x")  # the record's length and the checksum of that length
 _CHECKSUM_BYTES = 4
+_LONGEST_RECORD = 1 << 31  # protobuf's own limit
 
 
 class Table:
@@ -110,7 +111,10 @@ def _is_whole_gzip(file: str) -> bool:
         while header := content.read(_RECORD_HEADER.size):
             if len(header) < _RECORD_HEADER.size:
                 raise DataError(f"{file} is not a TFRecord file of tf.Examples: it ends within a record's header.")
-            content.seek(_RECORD_HEADER.unpack(header)[0] + _CHECKSUM_BYTES, os.SEEK_CUR)
+            (length,) = _RECORD_HEADER.unpack(header)
+            if length > _LONGEST_RECORD:
+                break  # no length at all; TensorFlow's reader says so
+            content.seek(length + _CHECKSUM_BYTES, os.SEEK_CUR)
         return bytes(raw.read(2)) == b"\x1f\x8b"
 
 

@@ -19,7 +19,7 @@ class Refuse(MetaPathFinder):
 
 
 def main(model: str, label: str, files: list[str]) -> dict[str, object]:
-    """Scores, classes and true labels of every record; and the scores of an Example without any feature."""
+    """Scores, classes and true labels of every record, and which forbidden modules were loaded all the same."""
     import tensorflow as tf
 
     serve = tf.saved_model.load(model).signatures["serving_default"]

@@ -1,4 +1,4 @@
-"""The flights pipeline on 20,000 rows, run as a user runs it: what it prints, serves, measures and takes from caches."""
+"""The flights pipeline on 20,000 rows, run as a user runs it: what it prints, serves, measures and reuses."""
 
 import dataclasses
 import json

@@ -3,11 +3,10 @@
 from fractions import Fraction
 from typing import Any
 
-import graph_tables
 import numpy as np
 import pytest
 import tensorflow as tf
-from graph_tables import constants_of, feature, plan_of, tensors, transformed
+from graph_tables import feature, measured_constants, plan_of, tensors, transformed
 
 from components.errors import DataError
 from components.transform.preprocessing import apply_plan
@@ -218,7 +217,7 @@ def test_keys_keep_their_nul_bytes(shape: str | None) -> None:
 def test_bytes_that_are_no_text_are_keys_as_well() -> None:
     plan = plan_of(X, feature("k", "BYTES", "category"))
     rows = [{"x": 1.0, "k": key} for key in [b"\xff\xfe", b"\xff\xfe", "zoë".encode(), b"\x80"]]
-    assert transformed(plan, rows)["k"].tolist() == [1, 1, 3, 2]
+    assert transformed(plan, rows)["k"].tolist() == [1, 1, 2, 3]
 
 
 def test_integer_categories() -> None:
@@ -254,7 +253,8 @@ def test_a_label_that_the_training_split_lacks_is_an_error_that_names_it(shape: 
 def test_a_missing_label_is_an_error_that_names_it(kind: str) -> None:
     plan = plan_of(X, feature("y", kind, "label"))
     seen = [b"a", b"b"] if kind == "BYTES" else [0, 1]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Feature 'y' is the label and is missing|Feature 'y' has"):
+    problem = "Feature 'y' has a label that" if kind == "BYTES" else "Feature 'y' is the label and is missing"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=problem):
         transformed(plan, [{"x": 1.0, "y": label} for label in seen], [{"x": 1.0, "y": None}])
 
 
@@ -302,9 +302,7 @@ def test_before_an_analysis_the_graph_runs_and_checks_nothing() -> None:
 
 def test_an_empty_batch_gives_empty_columns() -> None:
     plan = plan_of(feature("x", "FLOAT", "z_score", shape="2"), feature("k", "BYTES", "category"))
-    measured = tf.constant(
-        graph_tables.encode(constants_of(plan, [{"x": [1.0, 2.0], "k": b"a"}]), graph_tables.fingerprints)
-    )
+    measured = measured_constants(plan, [{"x": [1.0, 2.0], "k": b"a"}])
     empty = {
         "x": tf.zeros([0, 2]),
         "k": tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.constant([], tf.string), [0, 1]),

@@ -47,8 +47,8 @@ def moments_of(table: tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]) -> Moments
 
 
 def bits(moments: Moments) -> tuple[Any, ...]:
-    """All that tells two accumulators apart; hex tells the zeros and NaN apart."""
-    extremes = [x.hex() if isinstance(x, float) else x for x in (*moments.lowest.flat, *moments.highest.flat)]
+    """All that tells two accumulators apart; the hex form of the results tells the zeros apart."""
+    extremes = [*moments.lowest.flat, *moments.highest.flat]
     counts = [moments.count, moments.missing, moments.nan, moments.pos_inf, moments.neg_inf]
     rounded = [moments.mean, moments.variance, moments.min, moments.max]
     return (

@@ -70,16 +70,21 @@ def constants_of(plan: FeaturePlan, rows: Sequence[Row]) -> NormalizationConstan
     return finish(plan, TableStatistics.of(plan, numpy_columns(analyzed(plan), rows)))
 
 
+def measured_constants(plan: FeaturePlan, rows: Sequence[Row]) -> tf.Tensor:
+    """What the analyzer gives for these rows."""
+    return tf.constant(encode(constants_of(plan, rows), fingerprints))
+
+
 def transformed(plan: FeaturePlan, train: Sequence[Row], rows: Sequence[Row] | None = None) -> dict[str, Any]:
     """What ``apply_plan`` makes of ``rows`` by the constants of ``train``, as NumPy arrays."""
-    measured = tf.constant(encode(constants_of(plan, train), fingerprints))
+    measured = measured_constants(plan, train)
     outputs = apply_plan(tensors(plan, train if rows is None else rows), plan, lambda *_: measured)
     return {name: output.numpy() for name, output in outputs.items()}
 
 
 def write_transform_graph(plan: FeaturePlan, train: Sequence[Row], folder: Path) -> FrozenTransform:
     """A folder like a TransformGraph artifact, whose graph holds the constants of ``train``; loaded."""
-    measured = tf.constant(encode(constants_of(plan, train), fingerprints))
+    measured = measured_constants(plan, train)
     raw = {name: tf.type_spec_from_value(column) for name, column in tensors(plan, train).items()}
     spec = {
         name: tf.SparseTensorSpec([None, None], column.dtype)

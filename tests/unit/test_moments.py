@@ -167,6 +167,13 @@ def test_nothing_seen_is_nan_and_zero(shape: tuple[int, ...]) -> None:
     assert found.mean.shape == found.count.shape == shape
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (0, 2, 3)])
+def test_no_row_with_a_mask_is_nothing_seen(shape: tuple[int, ...]) -> None:
+    found = Moments.of(np.zeros(shape, np.float32), mask=np.zeros(0, np.bool_))
+    assert found.count.shape == shape[1:]
+    assert not (found.count + found.missing).any()
+
+
 def test_one_and_the_other_zero_are_one_value_in_any_order() -> None:
     positive, negative = np.float32([0.0]), np.float32([-0.0])
     for first, second in ((positive, negative), (negative, positive)):

@@ -1,0 +1,158 @@
+"""normalized_dataset: raw tf.Examples in files to normalized batches."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from graph_tables import feature, plan_of, serialized, write_records, write_transform_graph
+
+from components import FrozenTransform, normalized_dataset
+from components.errors import DataError
+
+PLAN = plan_of(
+    feature("x", "FLOAT", "z_score"),
+    feature("id", "INT", "passthrough", shape=""),
+    feature("key", "BYTES", "category"),
+    feature("y", "BYTES", "label"),
+)
+# x has mean 5 and sigma 2; b is the more frequent key.
+TRAIN = [
+    {"x": float(x), "id": i, "key": [b"a", b"b"][i % 3 > 0], "y": [b"no", b"yes"][x > 4]}
+    for i, x in enumerate([2, 4, 4, 4, 5, 5, 7, 9])
+]
+ROWS = [{**TRAIN[i % 8], "id": i} for i in range(10)]
+FEATURES = {"x", "id", "key"}
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> FrozenTransform:
+    return write_transform_graph(PLAN, TRAIN, tmp_path_factory.mktemp("graph"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("records")
+    write_records(PLAN, ROWS[:4], folder / "a-0.tfrecord")
+    write_records(PLAN, ROWS[4:7], folder / "a-1.tfrecord.gz")
+    write_records(PLAN, ROWS[7:], folder / "a-2.tfrecord.gz")
+    return folder
+
+
+def ids(dataset: tf.data.Dataset) -> list[int]:
+    return [int(row) for features, _ in dataset for row in features["id"]]
+
+
+def test_batches_hold_model_features_and_the_label_apart(frozen: FrozenTransform, folder: Path) -> None:
+    ((features, label),) = normalized_dataset(folder / "a-0.tfrecord", frozen, batch_size=4)
+    assert set(features) == FEATURES
+    assert features["x"].numpy().tolist() == [-1.5, -0.5, -0.5, -0.5]
+    assert features["key"].numpy().tolist() == [2, 1, 1, 2]
+    assert (label.dtype, label.numpy().tolist()) == (tf.int64, [0, 0, 0, 0])
+
+
+def test_without_a_label_in_the_schema_batches_are_features_alone(tmp_path: Path) -> None:
+    plan = plan_of(feature("x", "FLOAT", "z_score"))
+    rows = [{"x": 1.0}, {"x": 3.0}]
+    dataset = normalized_dataset(
+        write_records(plan, rows, tmp_path / "r"), write_transform_graph(plan, rows, tmp_path), batch_size=2
+    )
+    (features,) = dataset
+    assert {name: values.numpy().tolist() for name, values in features.items()} == {"x": [-1, 1]}
+
+
+def test_gzip_and_plain_files_are_read_together(frozen: FrozenTransform, folder: Path) -> None:
+    assert sorted(ids(normalized_dataset(folder / "a-*", frozen, batch_size=3))) == list(range(10))
+
+
+def test_files_may_be_a_list_of_names_and_globs(frozen: FrozenTransform, folder: Path) -> None:
+    given = [folder / "a-0.tfrecord", str(folder / "a-2*.gz")]
+    assert sorted(ids(normalized_dataset(given, frozen, batch_size=3))) == [0, 1, 2, 3, 7, 8, 9]
+
+
+@pytest.mark.parametrize(("drop_remainder", "sizes"), [(False, [4, 4, 2]), (True, [4, 4])])
+def test_the_last_batch_is_smaller_or_dropped(
+    frozen: FrozenTransform, folder: Path, drop_remainder: bool, sizes: list[int]
+) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=4, drop_remainder=drop_remainder)
+    assert [len(label) for _, label in dataset] == sizes
+
+
+def test_without_a_shuffle_every_pass_has_the_same_order(frozen: FrozenTransform, folder: Path) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=1)
+    assert ids(dataset) == ids(dataset)
+
+
+def test_a_shuffle_is_repeatable_by_its_seed_and_new_in_each_pass(frozen: FrozenTransform, folder: Path) -> None:
+    first, again, other = (
+        normalized_dataset(folder / "a-*", frozen, batch_size=3, shuffle=True, seed=seed) for seed in (1, 1, 2)
+    )
+    passes = [ids(first), ids(first)]
+    assert [ids(again), ids(again)] == passes
+    assert passes[0] != passes[1]
+    assert ids(other) != passes[0]
+    assert [sorted(one) for one in passes] == [list(range(10))] * 2
+
+
+def test_repeat_goes_on_after_the_last_record(frozen: FrozenTransform, folder: Path) -> None:
+    dataset = normalized_dataset(folder / "a-0.tfrecord", frozen, batch_size=3, repeat=True)
+    assert ids(dataset.take(3)) == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_batches_have_the_bits_of_an_eager_call(frozen: FrozenTransform, folder: Path) -> None:
+    (mapped, label) = next(iter(normalized_dataset(folder / "a-*", frozen, batch_size=10)))
+    rows = [ROWS[int(i)] for i in mapped["id"]]
+    eager = frozen(frozen.parse(tf.constant([serialized(PLAN, row) for row in rows])))
+    assert {name: values.numpy().tobytes() for name, values in {**mapped, "y": label}.items()} == {
+        name: values.numpy().tobytes() for name, values in eager.items()
+    }
+
+
+def parallel_maps(dataset: tf.data.Dataset) -> list[Any]:
+    serialized_graph = tf.raw_ops.DatasetToGraphV2(input_dataset=tf.data.experimental.to_variant(dataset))
+    graph = tf.compat.v1.GraphDef.FromString(serialized_graph.numpy())
+    return [node for node in graph.node if node.op == "ParallelMapDatasetV2"]
+
+
+def test_parsing_and_normalizing_are_one_parallel_map_that_captures_nothing(
+    frozen: FrozenTransform, folder: Path
+) -> None:
+    (node,) = parallel_maps(normalized_dataset(folder / "a-*", frozen, batch_size=4))
+    assert list(node.attr["Targuments"].list.type) == []
+    # A captured input would show up in there:
+    statistic = tf.Variable(1.0)
+    (captured,) = parallel_maps(tf.data.Dataset.range(3).map(lambda _: statistic * 2, num_parallel_calls=2))
+    assert len(captured.attr["Targuments"].list.type) == 1
+
+
+def test_a_row_without_its_optional_values_is_read(frozen: FrozenTransform, tmp_path: Path) -> None:
+    file = write_records(PLAN, [{"id": 7, "y": b"yes"}], tmp_path / "r")
+    ((features, label),) = normalized_dataset(file, frozen, batch_size=4)
+    found = {name: values.numpy().tolist() for name, values in features.items()}
+    assert (found, label.numpy().tolist()) == ({"x": [0], "id": [7], "key": [0]}, [1])
+
+
+def test_a_label_that_the_training_split_lacks_names_its_feature(frozen: FrozenTransform, tmp_path: Path) -> None:
+    file = write_records(PLAN, [{**ROWS[0], "y": b"perhaps"}], tmp_path / "r")
+    # TensorFlow escapes the quotes here.
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Feature \\?'y\\?' has a label that the training split"):
+        list(normalized_dataset(file, frozen, batch_size=4))
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_no_matching_file_is_an_error(frozen: FrozenTransform, tmp_path: Path, as_list: bool) -> None:
+    pattern = f"{tmp_path}/none-*"
+    with pytest.raises(DataError, match=r"No TFRecord file matches .*none-\*"):
+        normalized_dataset([pattern] if as_list else pattern, frozen, batch_size=4)
+
+
+def test_a_model_fits_on_the_batches(frozen: FrozenTransform, folder: Path) -> None:
+    import keras
+
+    x = keras.Input((), name="x")
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(keras.layers.Reshape((1,))(x)))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    data = normalized_dataset(folder / "a-*", frozen, batch_size=4).map(lambda f, y: ({"x": f["x"]}, y))
+    history = model.fit(data, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
