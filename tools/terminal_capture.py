@@ -2,11 +2,12 @@
 
     .venv/bin/python tools/terminal_capture.py pipeline/flights.toml docs/run.svg --command "make run"
 
-The pictures are made by the functions that draw on a terminal; only the folder names are shortened, so that the
-picture does not depend on where it was made.
+The picture is drawn by the functions that draw on a terminal; only the folder names are shortened, so that it does not
+depend on where it was made.
 """
 
 import argparse
+import io
 import tempfile
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class ShorteningConsole(Console):
 
     def __init__(self, folder: Path, shown: str) -> None:
         """Records at a fixed width and prints nothing."""
-        super().__init__(record=True, width=WIDTH, file=_Nowhere(), force_terminal=True, color_system="truecolor")
+        super().__init__(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
         self._folder, self._shown = str(folder), shown
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -65,19 +66,6 @@ class LastDrawing:
     def close(self) -> None:
         """Draws the table."""
         self._console.print(progress_table(list(self._lines.values()), time.monotonic()))
-
-
-class _Nowhere:
-    """A stream that forgets."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return True
 
 
 def capture(config: Path, command: str) -> str:

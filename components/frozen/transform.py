@@ -1,5 +1,6 @@
 """FrozenTransform: raw tensors to model tensors by a graph whose statistics are constants."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -112,10 +113,8 @@ class FrozenTransform:
 def _parts(column: Any) -> tuple[tf.Tensor, ...]:
     if isinstance(column, tf.RaggedTensor):
         column = column.to_sparse()
-    if isinstance(column, tf.SparseTensor):
-        parts = column.indices, column.values, column.dense_shape
-    else:
-        parts = (column,)
+    is_sparse = isinstance(column, tf.SparseTensor)
+    parts = (column.indices, column.values, column.dense_shape) if is_sparse else (column,)
     # The identity brings eager tensors that a function closes over into its graph: an imported graph takes no others.
     return tuple(tf.identity(part) for part in parts)
 
@@ -124,9 +123,11 @@ def _parse_spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature
     dtype = _DTYPES[feature.dtype]
     if not feature.dense:
         return tf.io.VarLenFeature(dtype)
-    # An absent float is NaN, which its policy for missing values then handles; an absent text is unknown.
-    default = _DEFAULTS.get(feature.dtype) if feature.shape == () and feature.role != "label" else None
-    return tf.io.FixedLenFeature(feature.shape, dtype, default)
+    # An absent float is NaN, which is filled like a missing value; an absent text is unknown. Without a default (a
+    # label, missing=error, an integer, which has no value to spare) TensorFlow's own error names the feature.
+    fill = None if feature.missing == "error" else _DEFAULTS.get(feature.dtype)
+    size = math.prod(feature.shape or ())
+    return tf.io.FixedLenFeature(feature.shape, dtype, None if fill is None else [fill] * size)
 
 
 def _tensor_spec(feature: Feature, parts: tuple[str, ...]) -> Any:

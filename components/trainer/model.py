@@ -45,10 +45,9 @@ class ModelSpec:
         Raises:
           DataError: a label that the task cannot use, such as one with a single value.
         """
-        if self.task == "regression":
-            return 0
         label = self.constants[self.label.name]
-        if label.feature.dtype == "bytes":
+        is_text = label.feature.dtype == "bytes"
+        if is_text:
             classes, lowest, seen = len(label.vocabulary), 0, len(label.vocabulary)
         else:
             classes, lowest, seen = int(label.max) + 1, int(label.min), 1 if label.variance == 0 else 2
@@ -56,6 +55,13 @@ class ModelSpec:
             raise DataError(
                 f"The label {label.name!r} has one value only in the training split: nothing can be learned."
             )
+        if self.task == "regression":
+            if is_text:
+                raise DataError(
+                    f"The label {label.name!r} of a regression must be a number, but the schema declares it BYTES. "
+                    "Declare it FLOAT or INT, or change the task."
+                )
+            return 0
         if lowest < 0 or label.feature.dtype == "float32" or (self.task == "binary" and classes != 2):
             required = "0 and 1" if self.task == "binary" else "0..k-1"
             raise DataError(
@@ -108,10 +114,10 @@ def _to_float(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _head(hidden: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
+    classes = spec.classes
     if spec.task == "multiclass":
-        return keras.layers.Dense(spec.classes, name="logits")(hidden)
+        return keras.layers.Dense(classes, name="logits")(hidden)
     if spec.task == "binary":
-        assert spec.classes == 2
         return keras.layers.Dense(1, name="logit")(hidden)
     # The label goes into the loss in its own unit, so the output starts from the label's mean and sigma.
     label = spec.constants[spec.label.name]

@@ -234,6 +234,29 @@ def test_missing_features_are_named(frozen: FrozenTransform) -> None:
         frozen(raw)
 
 
+@pytest.mark.parametrize("shape", ["", "1", "3"])
+def test_an_absent_value_of_a_complete_column_follows_its_policy(tmp_path: Path, shape: str) -> None:
+    def values(x: float) -> Any:
+        return np.full([int(shape)] if shape else [], x).tolist()
+
+    def parsed(policy: str, row: Row) -> dict[str, Any]:
+        plan = plan_of(
+            feature("x", "FLOAT", "z_score", f"missing={policy}", shape=shape),
+            feature("k", "BYTES", "category", shape=""),
+        )
+        train = [{"x": values(x), "k": b"a"} for x in (1, 3)]
+        frozen = write_transform_graph(plan, train, tmp_path / policy.replace(":", ""))
+        outputs = frozen(frozen.parse(tf.constant([serialized(plan, row)])))
+        return {name: np.unique(output.numpy()).tolist() for name, output in outputs.items()}
+
+    assert parsed("mean", {}) == {"x": [0], "k": [0]}
+    assert parsed("constant:5", {}) == {"x": [3], "k": [0]}
+    assert parsed("indicator", {}) == {"x": [0], "x_missing": [1], "k": [0]}
+    assert parsed("error", {"x": values(3), "k": b"a"}) == {"x": [1], "k": [1]}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Feature: x"):
+        parsed("error", {})
+
+
 def test_one_transform_serves_two_maps(tmp_path: Path) -> None:
     """A preset Keras Normalization layer raises in its second map."""
     plan = plan_of(feature("x", "FLOAT", "z_score", shape=""))

@@ -95,12 +95,15 @@ def test_more_rows_than_one_block_lose_nothing(dtype: type) -> None:
     ids=["float32", "float64", "int64", "int64 lowest"],
 )
 def test_full_blocks_of_the_longest_significands_lose_nothing(value: Any) -> None:
-    n, other = 2**16 + 5, value - value // 2
-    found = Moments.of(np.array([value] * n + [other], dtype=value.dtype))
+    # So many rows that their sums of squared limbs would neither fit float64's 53 bits nor int64 in one piece.
+    n, other = 2**19 + 5, value - value // 2
+    values = np.full(n + 1, value)
+    values[-1] = other
+    found = Moments.of(values)
     gap = Fraction(value.item()) - Fraction(other.item())
     assert found.mean.item() == float(Fraction(value.item()) - gap / (n + 1))
     assert found.variance.item() == float(gap**2 * n / (n + 1) ** 2)
-    assert Moments.of(np.array([value] * n)).variance.item() == 0
+    assert Moments.of(values[:-1]).variance.item() == 0
 
 
 def test_a_variance_beyond_float64_is_infinite() -> None:
@@ -185,6 +188,14 @@ def test_batches_of_uneven_size_are_weighted_by_their_rows() -> None:
     batches = [np.float32([1, 2, 3, 4]), np.float32([100])]
     found = Moments.of(batches[0]).merge(Moments.of(batches[1]))
     assert (found.mean.item(), found.variance.item()) == truth(np.concatenate(batches))
+
+
+def test_a_merge_adds_every_count_and_keeps_the_extremes() -> None:
+    left = Moments.of(np.float32([1, 5, np.nan, np.inf, -np.inf]), mask=[True, True, True, True, True])
+    right = Moments.of(np.float32([-2, 3, np.nan, np.nan, np.inf, 9]), mask=[True, True, True, True, True, False])
+    found = left.merge(right)
+    assert (found.count, found.missing, found.nan, found.pos_inf, found.neg_inf) == (4, 1, 3, 2, 1)
+    assert (found.min, found.max, found.mean) == (-2.0, 5.0, 1.75)
 
 
 def test_moments_of_different_shapes_do_not_merge() -> None:

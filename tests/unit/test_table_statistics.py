@@ -1,0 +1,169 @@
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from components.errors import DataError
+from components.feature_plan import Feature, FeaturePlan
+from components.moments import Moments
+from components.moments.columns import SparseParts
+from components.moments.table_statistics import KeyCounts, TableStatistics, analyzed
+
+
+def texts(*values: bytes) -> npt.NDArray[np.object_]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def sparse(rows: int, where: list[int], values: npt.NDArray[Any]) -> SparseParts:
+    return SparseParts(np.array([[row, 0] for row in where], np.int64).reshape(-1, 2), values, np.array([rows, 1]))
+
+
+def statistics_of(feature: Feature, batch: Any) -> Any:
+    return TableStatistics.of(FeaturePlan((feature,)), [batch]).features[feature.name]
+
+
+def number(**options: Any) -> Feature:
+    return Feature(
+        **{"name": "x", "role": "z_score", "dtype": "float32", "shape": (), "dense": True, "axis": ()} | options
+    )
+
+
+def test_ignored_and_passed_on_features_are_not_analysed() -> None:
+    roles = ["ignore", "z_score", "passthrough", "label", "category", "min_max"]
+    plan = FeaturePlan(tuple(Feature(role, role, "int64", (), True) for role in roles))
+    assert [feature.name for feature in analyzed(plan)] == ["z_score", "label", "category", "min_max"]
+
+
+def test_a_table_of_numbers_and_texts() -> None:
+    plan = FeaturePlan(
+        (number(), Feature("c", "category", "bytes", (), True), Feature("y", "label", "int64", (), True))
+    )
+    found = TableStatistics.of(plan, [np.float32([1, 3, np.nan]), texts(b"b", b"a", b"b"), np.int64([0, 1, 1])])
+    assert found.rows == 3
+    numbers, keys, label = (found.features[name] for name in ("x", "c", "y"))
+    assert isinstance(numbers, Moments)
+    assert isinstance(label, Moments)
+    assert (numbers.count, numbers.mean, numbers.variance, numbers.nan) == (2, 2.0, 1.0, 1)
+    assert keys == KeyCounts(Counter({b"b": 2, b"a": 1}), 0)
+    assert (label.count, label.min, label.max) == (3, 0.0, 1.0)
+
+
+def test_a_row_without_a_value_is_missing_and_not_zero() -> None:
+    found = statistics_of(number(dense=False), sparse(5, [1, 4], np.float32([10, 12])))
+    assert (found.count, found.missing, found.mean, found.min) == (2, 3, 11.0, 10.0)
+
+
+def test_a_sparse_column_with_nan_keeps_its_variance() -> None:
+    found = statistics_of(number(dense=False), sparse(6, [0, 2, 3, 5], np.float32([10, 12, np.nan, 14])))
+    assert (found.mean.item(), found.variance.item(), found.nan, found.missing) == (12.0, 8 / 3, 1, 2)
+
+
+def test_a_batch_without_any_value_counts_its_rows() -> None:
+    found = statistics_of(number(dense=False, dtype="int64"), sparse(4, [], np.int64([])))
+    assert (found.count, found.missing) == (0, 4)
+
+
+def test_two_values_in_a_row_that_may_hold_one_are_an_error_that_names_the_feature() -> None:
+    with pytest.raises(DataError, match=r"'x' must have at most one value a row"):
+        statistics_of(
+            number(dense=False), SparseParts(np.array([[0, 0], [0, 1]]), np.float32([1, 2]), np.array([1, 2]))
+        )
+
+
+@pytest.mark.parametrize(
+    ("axis", "mean", "count"),
+    [
+        ((0, 1), [[4.0, 5.0, 6.0], [7.0, 8.0, 9.0]], [[2, 2, 2], [2, 2, 2]]),
+        ((0,), [5.0, 8.0], [6, 6]),
+        ((1,), [5.5, 6.5, 7.5], [4, 4, 4]),
+        ((), 6.5, 12),
+    ],
+)
+def test_axis_says_what_is_measured_together(axis: tuple[int, ...], mean: Any, count: Any) -> None:
+    rows = np.arange(1, 7, dtype=np.float32).reshape(2, 3) + np.float32([0, 6]).reshape(2, 1, 1)
+    found = statistics_of(number(shape=(2, 3), axis=axis), rows)
+    assert (found.mean.tolist(), found.count.tolist()) == (mean, count)
+
+
+def test_axis_keeps_an_asymmetric_table_apart() -> None:
+    rows = np.zeros((1, 2, 3), np.float32)
+    rows[0, 1, 2] = 6
+    assert statistics_of(number(shape=(2, 3), axis=(0,)), rows).mean.tolist() == [0, 2]
+    assert statistics_of(number(shape=(2, 3), axis=(1,)), rows).mean.tolist() == [0, 0, 3]
+
+
+def test_two_kept_axes_stay_in_their_order() -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)  # over the middle axis: (0 + 3) / 2, (1 + 4) / 2, ...
+    found = statistics_of(number(shape=(2, 2, 3), axis=(0, 2)), rows)
+    assert found.mean.tolist() == [[1.5, 2.5, 3.5], [7.5, 8.5, 9.5]]
+
+
+def test_no_row_is_the_neutral_element() -> None:
+    plan = FeaturePlan((number(shape=(2, 3), axis=(1,)), Feature("c", "category", "bytes", (), True)))
+    nothing = TableStatistics.of(plan, [np.zeros((0, 2, 3), np.float32), texts()])
+    assert nothing.to_bytes() == TableStatistics.empty(plan).to_bytes()
+
+
+def test_log1p_is_taken_in_float64_before_the_statistics() -> None:
+    found = statistics_of(number(log1p=True), np.float32([0.0, 1e-10]))
+    assert found.max.item() == pytest.approx(float(np.float32(1e-10)) * (1 - 5e-11), rel=1e-15)
+    found = statistics_of(number(log1p=True, dtype="int64"), np.int64([0, -1, -2, 0]))
+    assert (found.count, found.neg_inf, found.nan, found.mean) == (2, 1, 1, 0.0)
+
+
+def test_integers_are_never_rounded_through_float32() -> None:
+    found = statistics_of(number(dtype="int64"), np.int64([2**53 + 1, 2**53 + 3]))
+    assert found.total.item() == (2 * 2**53 + 4) << 1074
+
+
+def test_integer_categories_are_counted_as_decimal_text() -> None:
+    feature = Feature("c", "category", "int64", (), True)
+    found = statistics_of(feature, np.int64([-(2**63), 2**63 - 1, 7, 7]))
+    assert found.counts == {b"-9223372036854775808": 1, b"9223372036854775807": 1, b"7": 2}
+
+
+def test_a_category_of_shape_1_is_counted_by_row() -> None:
+    column = texts(b"a", b"b", b"a").reshape(3, 1)
+    assert statistics_of(Feature("c", "category", "bytes", (1,), True), column).counts == {b"a": 2, b"b": 1}
+
+
+def test_a_missing_category_is_no_empty_text() -> None:
+    found = statistics_of(Feature("c", "category", "bytes", (), False), sparse(4, [0, 2], texts(b"", b"a")))
+    assert (found.counts, found.missing) == ({b"": 1, b"a": 1}, 2)
+
+
+def test_bytes_hold_any_key() -> None:
+    plan = FeaturePlan((Feature("c", "category", "bytes", (), True),))
+    keys = [b"", b"\0", b"a\0", b"\xff\xfe", b"\xed\xa0\x80", b'"\\', "日本".encode(), b"\xc3"]
+    found = TableStatistics.of(plan, [texts(*keys)])
+    assert TableStatistics.from_bytes(found.to_bytes()).features["c"] == KeyCounts(Counter(keys), 0)
+
+
+def test_bytes_hold_values_beyond_decimal_text() -> None:
+    values = np.float32([1e-45, -3e38, 0.1])
+    plan = FeaturePlan((number(),))
+    again = TableStatistics.from_bytes(TableStatistics.of(plan, [values]).to_bytes()).features["x"]
+    direct = Moments.of(values)
+    assert isinstance(again, Moments)
+    for one, other in ((again.mean, direct.mean), (again.variance, direct.variance), (again.min, direct.min)):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_bytes_of_another_format_are_refused() -> None:
+    with pytest.raises(ValueError, match="format 99 cannot be read; format 1 is required"):
+        TableStatistics.from_bytes(b'{"format": 99}')
+
+
+def test_columns_of_different_length_are_refused() -> None:
+    plan = FeaturePlan((number(), number(name="z")))
+    with pytest.raises(ValueError, match=r"equally many rows but have \[1, 2\]"):
+        TableStatistics.of(plan, [np.float32([1]), np.float32([1, 2])])
+
+
+def test_a_column_too_few_is_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        TableStatistics.of(FeaturePlan((number(), number(name="z"))), [np.float32([1])])
