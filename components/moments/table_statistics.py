@@ -11,6 +11,7 @@ import numpy as np
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
 from components.moments.columns import Column, column_of
+from components.moments.log1p import log1p
 
 _FORMAT = 1
 _COUNTS = ("count", "missing", "nan", "pos_inf", "neg_inf")
@@ -112,8 +113,7 @@ def counts_keys(feature: Feature) -> bool:
 def _moments(feature: Feature, column: Column) -> Moments:
     values, present = column.values, column.present
     if feature.log1p:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.log1p(values.astype(np.float64))
+        values = log1p(values)
     shape = feature.shape or ()
     kept = feature.axis or ()
     if len(kept) < len(shape):

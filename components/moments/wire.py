@@ -20,6 +20,7 @@ import numpy.typing as npt
 from components.constants import FeatureConstants, NormalizationConstants
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
+from components.moments.log1p import log1p
 
 # normalized = (x - center) * scale; ``filled`` stands in for a missing value, ``lowest`` and ``highest`` for -inf and
 # +inf under the policy nonfinite=clip; ``bound`` limits the result's magnitude.
@@ -99,7 +100,7 @@ def _fill(constants: FeatureConstants) -> Floats:
     if kind != "constant":
         return constants.mean
     raw = np.full(constants.mean.shape, float(text))
-    return np.log1p(raw) if constants.feature.log1p else raw
+    return log1p(raw) if constants.feature.log1p else raw
 
 
 def _by_element(feature: Feature, values: npt.ArrayLike) -> Floats:

@@ -93,6 +93,9 @@ def test_its_own_pipeline_and_dataset_work(tmp_path: Path) -> None:
     rows = [f"{cell},{'ab'[i % 2]},{int(lengths[i] > 1000)}" for i, cell in enumerate(cells)]
     (data / "rows.csv").write_text("\n".join(["length,kind,large", *rows]) + "\n")
     schema.write_text(SCHEMA)
+    # A project made from TFX's template has a package of this name; ours must not be looked for in it.
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise AssertionError('components imported pipeline')\n")
     script = tmp_path / "mine.py"
     script.write_text(
         f"DATA, SCHEMA, ROOT = {str(data)!r}, {str(schema)!r}, {str(root)!r}\n"

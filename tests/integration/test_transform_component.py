@@ -1,7 +1,6 @@
 """TFX's stock Transform with our preprocessing_fn by its path: what it analyses, writes and caches."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from graph_tables import Row, constants_of, feature, plan_of, tensors, write_records
@@ -145,7 +144,6 @@ def test_another_digest_of_the_code_runs_it_again_and_the_same_one_does_not(grap
 
 
 def test_a_column_without_values_fails_with_our_own_words(graph: Path, project: Path) -> None:
-    caught: Any = None
     with pytest.raises(Exception) as caught:
         run(project, schema="empty.pbtxt")
     assert input_error_in(caught.value) == (
