@@ -10,6 +10,7 @@ from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.example_gen.import_example_gen import executor as import_executor
 from tfx.components.example_gen.utils import make_default_input_config
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
@@ -25,17 +26,18 @@ PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 RUN_FN = "components.trainer.run_fn.run_fn"
 
 
-def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_digest: str) -> Pipeline:
+def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_uri: str, data_digest: str) -> Pipeline:
     """The whole pipeline, with ML Metadata in SQLite below ``root``.
 
     Args:
       config: what to build.
       root: folder of artifacts, metadata and pushed models.
       schema_uri: a copy of the schema at a path that changes with its content.
+      columns_uri: the same for the part of the schema that ExampleGen reads, ``schemas.columns``.
       data_digest: changes with the data; part of ExampleGen's cache key.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
-    example_gen = _example_gen(config.data, schema_uri, data_digest)
+    example_gen = _example_gen(config.data, columns_uri, data_digest)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
@@ -64,16 +66,14 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_dig
         custom_config={"training": _training(config), "code_digest": code_digest()},
     )
     model = trainer.outputs["model"]
-    blessed = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("LatestBlessedModel")
+    # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.
+    compared = any(threshold.max_drop is not None for threshold in config.evaluation.thresholds)
+    blessed = [_latest_blessed_model()] if compared else []
     assert plan.label is not None
     evaluator = tfx.components.Evaluator(
         examples=examples,
         model=model,
-        baseline_model=blessed.outputs["model"],
+        baseline_model=blessed[0].outputs["model"] if blessed else None,
         schema=schema,
         example_splits=["eval"],
         eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds),
@@ -96,7 +96,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_dig
             gate,
             transform,
             trainer,
-            blessed,
+            *blessed,
             evaluator,
             pusher,
         ],
@@ -108,13 +108,21 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_dig
     )
 
 
+def _latest_blessed_model() -> BaseNode:
+    return tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("LatestBlessedModel")
+
+
 def _training(config: PipelineConfig) -> str:
     """The JSON that ``components.trainer.run_fn.TrainingOptions`` reads."""
     table: dict[str, Any] = {"task": config.pipeline.task, **dataclasses.asdict(config.trainer)}
     return json.dumps(table, sort_keys=True)
 
 
-def _example_gen(data: DataSection, schema_uri: str, data_digest: str) -> BaseComponent:
+def _example_gen(data: DataSection, columns_uri: str, data_digest: str) -> BaseComponent:
     output = tfx.proto.Output(
         split_config=tfx.proto.SplitConfig(
             splits=[tfx.proto.SplitConfig.Split(name=name, hash_buckets=n) for name, n in data.split.items()],
@@ -137,7 +145,7 @@ def _example_gen(data: DataSection, schema_uri: str, data_digest: str) -> BaseCo
         input_base=base,
         input_config=make_default_input_config(pattern),
         output_config=output,
-        schema_uri=schema_uri,
+        schema_uri=columns_uri,
         data_format=data.format,
         null_values=list(data.null_values) or None,
         require=data.require,

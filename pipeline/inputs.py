@@ -5,9 +5,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from google.protobuf import text_format
+
 from components.errors import ConfigError, DataError
 from components.feature_plan import FeaturePlan
 from pipeline.config import DataSection, PipelineConfig
+from schemas.columns import columns_only
 from schemas.loader import load_schema
 
 _BLOCK = 1 << 20
@@ -93,8 +96,17 @@ def stored_schema(schema: str, root: Path) -> str:
 
     ImportSchemaGen's cache key holds the path alone: an edited schema must have another one.
     """
-    content = _read_bytes(schema)
-    target = root / "schema" / hashlib.sha256(content).hexdigest()[:12] / "schema.pbtxt"
+    return _stored(_read_bytes(schema), root / "schema")
+
+
+def stored_columns(schema: str, root: Path) -> str:
+    """The same for the part of the schema that ExampleGen needs: an edited tag leaves its path alone."""
+    columns = text_format.MessageToString(columns_only(load_schema(schema)))
+    return _stored(columns.encode(), root / "columns")
+
+
+def _stored(content: bytes, folder: Path) -> str:
+    target = folder / hashlib.sha256(content).hexdigest()[:12] / "schema.pbtxt"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

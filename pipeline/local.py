@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -63,6 +64,7 @@ def run(
       ComponentError: a component failed.
       KeyboardInterrupt: a person stopped the run; finished components stay finished.
     """
+    started = time.monotonic()
     options = options or RunOptions()
     folder = (root or DEFAULT_ROOT / config.pipeline.name).absolute()
     plan = inputs.checked_plan(config)
@@ -77,6 +79,7 @@ def run(
         inputs.check_format(config.data)
         digest = inputs.data_digest(config.data)
         schema = inputs.stored_schema(config.data.schema, folder)
+        columns = inputs.stored_columns(config.data.schema, folder)
         held.display.note("Loading TFX ...")
         from pipeline import node_runner, run_result, run_rows
         from pipeline.definition import build_pipeline
@@ -89,8 +92,9 @@ def run(
             count_rows=run_rows.count_rows,
             stopped=held.stopped,
         )
-        runner.run(build_pipeline(config, folder, schema, digest))
-        return run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
+        runner.run(build_pipeline(config, folder, schema, columns, digest))
+        result = run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
+        return dataclasses.replace(result, elapsed=time.monotonic() - started)
 
 
 @contextlib.contextmanager

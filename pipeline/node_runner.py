@@ -132,14 +132,15 @@ def nodes_to_rerun(
     Raises:
       ConfigError: ``from_component`` is not the name of a node.
     """
-    if from_component is not None and from_component not in nodes:
+    named = {name.casefold(): name for name in nodes}
+    if from_component is not None and from_component.casefold() not in named:
         raise ConfigError(f"--from {from_component}: no such component. This pipeline has: {', '.join(nodes)}.")
     if not use_cache:
         return set(nodes)
     if from_component is None:
         return set()
     found: set[str] = set()
-    todo = [from_component]
+    todo = [named[from_component.casefold()]]
     while todo:
         name = todo.pop()
         if name not in found:

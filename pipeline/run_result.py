@@ -28,6 +28,7 @@ class RunResult:
       transform_graph: absolute path of the transform graph.
       log: absolute path of the log.
       seconds: wall time by component.
+      elapsed: wall time of the whole run, loading of TFX included.
       left_out: rows that lacked a required column and were left out.
       cached: components that came from the cache.
       peak_bytes: largest resident memory of this process or one of its workers.
@@ -43,6 +44,7 @@ class RunResult:
     cached: Sequence[str]
     left_out: int
     peak_bytes: int
+    elapsed: float = 0.0
 
     @property
     def ok(self) -> bool:

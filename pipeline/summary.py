@@ -13,6 +13,7 @@ from pipeline.run_result import RunResult
 
 # A screenful; the artifact has all of them.
 _MAX_FEATURES = 60
+_WORDS = ("feature", "role", "unit")
 
 
 def print_summary(result: RunResult, console: Console) -> None:
@@ -33,14 +34,15 @@ def print_summary(result: RunResult, console: Console) -> None:
 
 
 def constants_table(constants: NormalizationConstants) -> Table:
-    """A line a feature in schema order: role, unit, counts, mean and sigma; categories with their vocabulary's size."""
+    """A line a feature in schema order, and of the columns those in which a feature has something to say."""
     table = Table(title=f"Constants of {constants.rows:,} rows", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("feature", "role", "unit"):
-        table.add_column(name)
-    for name in ("count", "missing", "mean", "sigma", "vocabulary"):
-        table.add_column(name, justify="right")
-    for feature in list(constants.values())[:_MAX_FEATURES]:
-        table.add_row(feature.name, feature.role, feature.unit, *_cells(feature))
+    rows = [_cells(feature) for feature in list(constants.values())[:_MAX_FEATURES]]
+    for name in rows[0]:
+        if any(row[name] for row in rows):
+            words = name in _WORDS
+            table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=name == "feature")
+    for row in rows:
+        table.add_row(*(row[str(column.header)] for column in table.columns))
     return table
 
 
@@ -68,7 +70,8 @@ def baseline_note(metrics: Mapping[str, float]) -> str:
 def times(result: RunResult) -> list[str]:
     """Plain lines: wall time by component, the total, and the peak memory."""
     parts = [f"{name} {'cached' if name in result.cached else f'{s:.1f} s'}" for name, s in result.seconds.items()]
-    total = f"{sum(result.seconds.values()):.1f} s, peak memory {result.peak_bytes / 2**30:.2f} GiB"
+    in_components = f"{sum(result.seconds.values()):.1f} s in components"
+    total = f"{result.elapsed:.1f} s, {in_components}, peak memory {result.peak_bytes / 2**30:.2f} GiB"
     return [f"time             {', '.join(parts)}", f"total            {total}"]
 
 
@@ -83,12 +86,22 @@ def places(result: RunResult) -> list[str]:
     return [*lines, "report           none yet", f"log              {result.log}"]
 
 
-def _cells(feature: FeatureConstants) -> tuple[str, ...]:
-    vocabulary = f"{len(feature.vocabulary):,}" if feature.vocabulary else ""
-    count, missing = (_whole(values) for values in (feature.count, feature.missing))
-    if feature.vocabulary:
-        return count, missing, "", "", vocabulary
-    return count, missing, _number(feature.mean), _number(feature.sigma), vocabulary
+def _cells(feature: FeatureConstants) -> dict[str, str]:
+    nonfinite = feature.nan + feature.pos_inf + feature.neg_inf
+    is_range, is_keys = feature.role == "min_max", bool(feature.vocabulary)
+    return {
+        "feature": feature.name,
+        "role": f"{feature.role} of log1p" if feature.feature.log1p else feature.role,
+        "unit": feature.unit,
+        "count": _whole(feature.count),
+        "missing": _whole(feature.missing),
+        "NaN, Inf": _whole(nonfinite) if nonfinite.any() else "",
+        "mean": "" if is_keys else _number(feature.mean),
+        "sigma": "" if is_keys else _number(feature.sigma),
+        "min": _number(feature.min) if is_range else "",
+        "max": _number(feature.max) if is_range else "",
+        "vocabulary": f"{len(feature.vocabulary):,}" if is_keys else "",
+    }
 
 
 def _whole(values: npt.NDArray[np.int64]) -> str:

@@ -113,7 +113,7 @@ choose_interpreter() {
   if [ -z "$python" ]; then
     fail "no usable interpreter on $host: TFX $newer needs Python 3.11, 3.12 or 3.13 on Linux x86_64 with glibc >=" \
       "$GLIBC_NEEDED and CXXABI_1.3.$CXXABI_NEEDED or on macOS arm64, TFX $older needs Python 3.10 on Linux x86_64." \
-      "Looked for ${PYTHON:-python3.11, python3.12, python3.13, python3.10 and python3 on PATH, in pyenv and in uv};" \
+      "Install one (uv python install 3.10 brings it to most hosts). Looked for ${PYTHON:-python3.11, python3.12, python3.13, python3.10 and python3 on PATH, in pyenv and in uv};" \
       "these ran: $(awk -F'\t' 'NF && !seen[$2]++ { printf "%s%s (%s)", sep, $2, $7; sep = ", " } END { if (!sep) printf "none" }' <<<"$facts")."
   fi
   if [ "$tfx" = "$newer" ]; then

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
 from components.moments.columns import Column, column_of
@@ -113,7 +115,7 @@ def counts_keys(feature: Feature) -> bool:
 def _moments(feature: Feature, column: Column) -> Moments:
     values, present = column.values, column.present
     if feature.log1p:
-        values = log1p(values)
+        values = _logarithms(feature, column)
     shape = feature.shape or ()
     kept = feature.axis or ()
     if len(kept) < len(shape):
@@ -124,6 +126,17 @@ def _moments(feature: Feature, column: Column) -> Moments:
         values, present = (array.transpose(order).reshape(target) for array in (values, present))
     moments = Moments.of(values, mask=present)
     return dataclasses.replace(moments, missing=moments.missing + column.empty) if column.empty else moments
+
+
+def _logarithms(feature: Feature, column: Column) -> npt.NDArray[np.float64]:
+    present = column.present.reshape(-1, *(1 for _ in column.values.shape[1:]))
+    beyond = np.isfinite(column.values) & (column.values <= -1) & present
+    if beyond.any():
+        raise DataError(
+            f"Feature {feature.name!r} holds {column.values[beyond].min()}, and its tag log1p needs values above -1. "
+            "Drop the tag in the schema file, or mend the data."
+        )
+    return log1p(column.values)
 
 
 def _key_counts(column: Column) -> KeyCounts:

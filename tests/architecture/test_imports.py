@@ -56,6 +56,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.trainer.model": ("keras",),
     "components.trainer.serving": ("keras", "tensorflow"),
     "components.trainer.run_fn": ("keras", "tensorflow", "tfx"),
+    "components.example_gen.tfrecords": ("tensorflow",),
     "components.example_gen.shards": ("apache_beam", "tensorflow"),
     "components.example_gen.executor": ("apache_beam", "tensorflow", "tfx"),
     "components.example_gen.component": ("apache_beam", "tensorflow", "tfx"),

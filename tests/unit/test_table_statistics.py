@@ -111,8 +111,13 @@ def test_no_row_is_the_neutral_element() -> None:
 def test_log1p_is_taken_in_float64_before_the_statistics() -> None:
     found = statistics_of(number(log1p=True), np.float32([0.0, 1e-10]))
     assert found.max.item() == pytest.approx(float(np.float32(1e-10)) * (1 - 5e-11), rel=1e-15)
-    found = statistics_of(number(log1p=True, dtype="int64"), np.int64([0, -1, -2, 0]))
-    assert (found.count, found.neg_inf, found.nan, found.mean) == (2, 1, 1, 0.0)
+    found = statistics_of(number(log1p=True), np.float32([0.0, np.nan, np.inf, -np.inf]))
+    assert (found.count, found.nan, found.pos_inf, found.mean) == (1, 2, 1, 0.0)
+
+
+def test_log1p_of_minus_one_and_less_names_the_feature_and_the_value() -> None:
+    with pytest.raises(DataError, match="'x' holds -2, and its tag log1p needs values above -1"):
+        statistics_of(number(log1p=True, dtype="int64"), np.int64([0, -1, -2, 0]))
 
 
 def test_integers_are_never_rounded_through_float32() -> None:
