@@ -1,0 +1,75 @@
+"""The pipeline as it is compiled: which nodes there are, and what enters their cache keys."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load_config
+
+pytestmark = pytest.mark.beam
+
+SCHEMA = """
+feature { name: "x" type: FLOAT shape {} presence { min_fraction: 1 } annotation { tag: "z_score" } }
+feature { name: "y" type: INT shape {} presence { min_fraction: 1 } annotation { tag: "label" } }
+"""
+
+
+def compiled(folder: Path, data: str, thresholds: str = "") -> dict[str, dict[str, str]]:
+    """Node id -> parameters that are constants, of the pipeline with this [data] section."""
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.definition import build_pipeline
+
+    schema = folder / "schema.pbtxt"
+    schema.write_text(SCHEMA)
+    config = folder / "config.toml"
+    config.write_text(
+        f'[pipeline]\nname = "p"\ntask = "binary"\n[data]\nschema = "schema.pbtxt"\n{data}\n'
+        f"[evaluation]\nthresholds = [{thresholds}]\n"
+    )
+    pipeline = build_pipeline(load_config(config), folder, str(schema), str(schema), "digest-of-the-data")
+    nodes = [node.pipeline_node for node in Compiler().compile(pipeline).nodes]
+    return {
+        node.node_info.id: {name: value.field_value.string_value for name, value in node.parameters.parameters.items()}
+        for node in nodes
+    }
+
+
+def test_bigquery_is_read_by_tfx_with_the_query_and_the_split(tmp_path: Path) -> None:
+    nodes = compiled(tmp_path, 'format = "bigquery"\nquery = "SELECT x, y FROM t"')
+    example_gen = nodes["BigQueryExampleGen"]
+    assert json.loads(example_gen["input_config"])["splits"][0]["pattern"] == "SELECT x, y FROM t"
+    splits = json.loads(example_gen["output_config"])["split_config"]["splits"]
+    assert [(split["name"], split["hash_buckets"]) for split in splits] == [("train", 4), ("eval", 1)]
+
+
+@pytest.mark.parametrize(
+    ("data", "node"), [('format = "tfrecord"', "ImportExampleGen"), ('format = "csv"', "ArrowExampleGen")]
+)
+def test_the_digest_of_the_data_enters_the_cache_key(tmp_path: Path, data: str, node: str) -> None:
+    nodes = compiled(tmp_path, f'path = "rows"\npartition_feature = "x"\n{data}')
+    packed = json.loads(nodes[node]["custom_config"])["custom_config"]["value"]
+    assert b"digest-of-the-data" in base64.b64decode(packed)
+    assert json.loads(nodes[node]["output_config"])["split_config"]["partition_feature_name"] == "x"
+
+
+def test_our_own_code_enters_the_cache_keys_of_what_runs_it(tmp_path: Path) -> None:
+    from pipeline.code_digest import code_digest
+
+    nodes = compiled(tmp_path, 'path = "rows.csv"')
+    assert all(code_digest() in nodes[name]["custom_config"] for name in ("Transform", "Trainer"))
+    assert nodes["AnomalyGate"]["code_digest"] == code_digest()
+
+
+def test_only_a_threshold_on_the_change_looks_up_the_model_before(tmp_path: Path) -> None:
+    data = 'path = "rows.csv"'
+    assert "LatestBlessedModel" not in compiled(tmp_path, data, '{ metric = "auc", min = 0.5 }')
+    assert "LatestBlessedModel" in compiled(tmp_path, data, '{ metric = "auc", max_drop = 0.1 }')
+
+
+def test_every_model_that_evaluates_is_blessed_without_thresholds(tmp_path: Path) -> None:
+    metrics = json.loads(compiled(tmp_path, 'path = "rows.csv"')["Evaluator"]["eval_config"])["metrics_specs"][0]
+    bounds = [metric["threshold"] for metric in metrics["metrics"] if "threshold" in metric]
+    assert bounds == [{"value_threshold": {"lower_bound": 1.0}}]
