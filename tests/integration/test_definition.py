@@ -49,7 +49,6 @@ def test_bigquery_is_read_by_tfx_with_the_query_and_the_split(tmp_path: Path) ->
 )
 def test_the_digest_of_the_data_enters_the_cache_key(tmp_path: Path, data: str, node: str) -> None:
     nodes = compiled(tmp_path, f'path = "rows"\npartition_feature = "x"\n{data}')
-    packed = json.loads(nodes[node]["custom_config"])["custom_config"]["value"]
     assert "digest-of-the-data" in nodes[node]["custom_config"]
     assert json.loads(nodes[node]["output_config"])["split_config"]["partition_feature_name"] == "x"
 
