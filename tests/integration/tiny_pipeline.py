@@ -49,7 +49,7 @@ def Last(before: InputArtifact[String], text: OutputArtifact[String]) -> None:
     Path(text.uri).write_text(Path(before.uri).read_text() + "!")
 
 
-def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, data_digest: str) -> Any:
+def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_uri: str, data_digest: str) -> Any:
     first = First(value=data_digest)
     middle = Middle(before=first.outputs["text"], control=str(Path(config.data.path).with_name("control")))
     last = Last(before=middle.outputs["text"])
