@@ -9,6 +9,7 @@ _MODULE_OF = {
     "NormalizationConstants": "components.constants",
     "global_moments": "components.moments.analyzer",
     "FrozenTransform": "components.frozen",
+    "analyze": "components.transform.analyze",
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",
     "AnomalyGate": "components.anomalies.component",

@@ -29,6 +29,30 @@ class DigestError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class KeyTable:
+    """Statistics by key, each [len(keys)], keys in byte order (an int64 key as decimal text).
+
+    Attributes:
+      keys: with at least one finite value.
+      count: int64, finite values seen.
+      min, max: float64, of those values.
+      mean, variance: float64, drawn towards the global ones where there were fewer than ``min_count`` values.
+    """
+
+    keys: tuple[bytes, ...]
+    count: Counts
+    min: Floats
+    max: Floats
+    mean: Floats
+    variance: Floats
+
+    @property
+    def sigma(self) -> Floats:
+        """float64 [len(keys)]."""
+        return np.asarray(np.sqrt(self.variance))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class FeatureConstants:
     """The statistics of one feature over the whole training split.
 
@@ -38,6 +62,8 @@ class FeatureConstants:
       min, max, mean, variance: float64 [*statistic_shape], in the feature's unit (after log1p, where asked);
         NaN for vocabularies.
       vocabulary: keys and counts; a category's by falling count, then by bytes; a label's by bytes.
+      quartiles, quartile_error: of a robust feature: float64 [3, *statistic_shape], and the bound on their error.
+      by_key: of a per-key feature.
     """
 
     feature: Feature
@@ -51,6 +77,9 @@ class FeatureConstants:
     mean: Floats
     variance: Floats
     vocabulary: tuple[tuple[bytes, int], ...] = ()
+    quartiles: Floats | None = None
+    quartile_error: Floats | None = None
+    by_key: KeyTable | None = None
 
     @property
     def name(self) -> str:
@@ -185,9 +214,20 @@ def _read(file: str) -> str:
 def _canonical(constants: FeatureConstants) -> list[Any]:
     axis = None if constants.feature.axis is None else list(constants.feature.axis)
     counts = [getattr(constants, name).ravel().tolist() for name in _COUNT_FIELDS]
-    floats = [[value.hex() for value in getattr(constants, name).ravel().tolist()] for name in _FLOAT_FIELDS]
+    floats = [_hexes(getattr(constants, name)) for name in _FLOAT_FIELDS]
     vocabulary = [[key.hex(), n] for key, n in constants.vocabulary]
-    return [constants.name, constants.role, axis, counts, floats, vocabulary]
+    canonical = [constants.name, constants.role, axis, counts, floats, vocabulary]
+    if constants.quartiles is not None and constants.quartile_error is not None:
+        canonical.append([_hexes(constants.quartiles), _hexes(constants.quartile_error)])
+    if constants.by_key is not None:
+        table = constants.by_key
+        canonical.append([[key.hex() for key in table.keys], table.count.tolist()])
+        canonical.append([_hexes(getattr(table, name)) for name in _FLOAT_FIELDS])
+    return canonical
+
+
+def _hexes(values: Floats) -> list[str]:
+    return [value.hex() for value in values.ravel().tolist()]
 
 
 def _to_table(constants: FeatureConstants) -> dict[str, Any]:
@@ -198,14 +238,32 @@ def _to_table(constants: FeatureConstants) -> dict[str, Any]:
         "model_names": list(model_names(constants.feature)),
     }
     table.update({name: getattr(constants, name).tolist() for name in _COUNT_FIELDS})
-    for name in (*_FLOAT_FIELDS, "sigma"):
-        values: Floats = getattr(constants, name)
-        # JSON knows neither NaN nor infinity: the decimal form is for people, the hex form is read back.
+    table.update(_both_forms({name: getattr(constants, name) for name in (*_FLOAT_FIELDS, "sigma")}))
+    if constants.vocabulary:
+        table["vocabulary"] = [[_text(key), n] for key, n in constants.vocabulary]
+    if constants.quartiles is not None and constants.quartile_error is not None:
+        table.update(_both_forms({"quartiles": constants.quartiles, "quartile_error": constants.quartile_error}))
+    if (by_key := constants.by_key) is not None:
+        table["by_key"] = {"keys": [_text(key) for key in by_key.keys], "count": by_key.count.tolist()}
+        table["by_key"].update(_both_forms({name: getattr(by_key, name) for name in (*_FLOAT_FIELDS, "sigma")}))
+    return table
+
+
+def _both_forms(arrays: Mapping[str, Floats]) -> dict[str, Any]:
+    """JSON knows neither NaN nor infinity: the decimal form is for people, the hex form is read back."""
+    table = {}
+    for name, values in arrays.items():
         table[name] = _nested(values, lambda x: x if np.isfinite(x) else str(x))
         table[f"{name}_hex"] = _nested(values, float.hex)
-    if constants.vocabulary:
-        table["vocabulary"] = [[key.decode("utf-8", "surrogateescape"), n] for key, n in constants.vocabulary]
     return table
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogateescape")
+
+
+def _key(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _nested(values: Floats, form: Any) -> Any:
@@ -218,10 +276,13 @@ def _from_table(feature: Feature, table: Mapping[str, Any], source: str) -> Feat
     """Reads counts, hex forms and vocabulary; all that ``_to_table`` derives from them must be what the table says."""
     try:
         values: dict[str, Any] = {name: np.asarray(table[name], np.int64) for name in _COUNT_FIELDS}
-        for name in _FLOAT_FIELDS:
-            values[name] = np.asarray(np.vectorize(float.fromhex, otypes=[np.float64])(table[f"{name}_hex"]))
-        vocabulary = tuple((key.encode("utf-8", "surrogateescape"), n) for key, n in table.get("vocabulary", ()))
-        constants = FeatureConstants(feature, **values, vocabulary=vocabulary)
+        values.update({name: _floats(table[f"{name}_hex"]) for name in _FLOAT_FIELDS})
+        values["vocabulary"] = tuple((_key(key), n) for key, n in table.get("vocabulary", ()))
+        if "quartiles_hex" in table:
+            values.update({name: _floats(table[f"{name}_hex"]) for name in ("quartiles", "quartile_error")})
+        if "by_key" in table:
+            values["by_key"] = _key_table(table["by_key"])
+        constants = FeatureConstants(feature, **values)
         derived = _to_table(constants)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DigestError(f"{source}: the values of {feature.name!r} are damaged: {error!r}. Analyse again.") from error
@@ -232,3 +293,12 @@ def _from_table(feature: Feature, table: Mapping[str, Any], source: str) -> Feat
                 "It was edited or damaged: analyse again."
             )
     return constants
+
+
+def _floats(hexes: Any) -> Floats:
+    return np.asarray(np.vectorize(float.fromhex, otypes=[np.float64])(hexes))
+
+
+def _key_table(table: Mapping[str, Any]) -> KeyTable:
+    floats = {name: _floats(table[f"{name}_hex"]) for name in _FLOAT_FIELDS}
+    return KeyTable(tuple(map(_key, table["keys"])), count=np.asarray(table["count"], np.int64), **floats)

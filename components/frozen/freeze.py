@@ -21,13 +21,13 @@ class FrozenGraph:
       graph_def: the ops.
       inputs: placeholder names by raw feature: one for a dense column, three (indices, values, dense shape) for a
         sparse one.
-      outputs: tensor name (``op:0``) by model name.
+      outputs: tensor names (``op:0``) by model name: one, or three (indices, values, dense shape) for a sparse one.
       constants: what the analysis wrote into the graph.
     """
 
     graph_def: tf.compat.v1.GraphDef
     inputs: Mapping[str, tuple[str, ...]]
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, tuple[str, ...]]
     constants: NormalizationConstants
 
 
@@ -45,23 +45,37 @@ def freeze(saved_model: str) -> FrozenGraph:
         raise DataError(f"{saved_model} is a SavedModel but holds no transform_fn of tf.Transform (2.x).")
     function = loaded.transform_fn
     function = function.concrete_functions[0] if hasattr(function, "concrete_functions") else function
-    graph = function.graph
-    captured = list(function.captured_inputs)
-    placeholders = graph.inputs[: len(graph.inputs) - len(captured)]
-    values = {
-        placeholder.op.name: tf.get_static_value(value)
-        for placeholder, value in zip(graph.inputs[len(placeholders) :], captured, strict=True)
-    }
+    values = _captured(function)
+    return freeze_function(function, _constants_in(function.graph, values, saved_model))
+
+
+def freeze_function(function: Any, constants: NormalizationConstants) -> FrozenGraph:
+    """Freezes a concrete function of one dict of raw columns that returns a dict of model tensors."""
+    graph, values = function.graph, _captured(function)
+    placeholders = graph.inputs[: len(graph.inputs) - len(values)]
     raw = tf.nest.pack_sequence_as(graph.structured_input_signature[0][0], placeholders, expand_composites=True)
     inputs = {
         name: tuple(part.op.name for part in tf.nest.flatten(column, expand_composites=True))
         for name, column in raw.items()
     }
-    outputs = tf.nest.pack_sequence_as(graph.structured_outputs, [tensor.name for tensor in graph.outputs])
-    constants = _constants_in(graph, values, saved_model)
     bound = _without_waiting(bind(graph.as_graph_def(), values), {tensor.op.name for tensor in graph.outputs})
-    graph_def, names = fold(bound, list(outputs.values()))
-    return FrozenGraph(graph_def, inputs, dict(zip(outputs, names, strict=True)), constants)
+    graph_def, names = fold(bound, [tensor.name for tensor in graph.outputs])
+    remaining = iter(names)
+    outputs = {
+        name: tuple(next(remaining) for _ in tf.nest.flatten(graph.structured_outputs[name], expand_composites=True))
+        for name in sorted(graph.structured_outputs)
+    }
+    return FrozenGraph(graph_def, inputs, outputs, constants)
+
+
+def _captured(function: Any) -> dict[str, Any]:
+    """What a concrete function captures, by the placeholder that stands for it."""
+    captured = list(function.captured_inputs)
+    placeholders = function.graph.inputs[len(function.graph.inputs) - len(captured) :]
+    return {
+        placeholder.op.name: tf.get_static_value(value)
+        for placeholder, value in zip(placeholders, captured, strict=True)
+    }
 
 
 def bind(graph_def: tf.compat.v1.GraphDef, values: Mapping[str, object]) -> tf.compat.v1.GraphDef:

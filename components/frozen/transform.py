@@ -13,6 +13,7 @@ from components.frozen.freeze import FrozenGraph, freeze
 
 TensorMap = Mapping[str, Any]
 _DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
+_TRAINING_ONLY = ("label", "weight")
 _DEFAULTS = {"float32": float("nan"), "bytes": ""}
 
 
@@ -64,12 +65,13 @@ class FrozenTransform:
 
         Args:
           raw: by the schema's own names: dense tensors [batch, *shape], SparseTensors (or ragged ones) where a row
-            may have no value. The label may be left out, and is then left out of the result. Others are ignored.
+            may have no value. Label and weight may be left out, and are then left out of the result. Others are
+            ignored.
 
         Raises:
           ValueError: a feature is missing from ``raw``.
         """
-        features = [feature for feature in self.plan.used if feature.role != "label" or feature.name in raw]
+        features = [f for f in self.plan.read if f.role not in _TRAINING_ONLY or f.name in raw]
         absent = [feature.name for feature in features if feature.name not in raw]
         if absent:
             raise ValueError(f"The transform needs the features {absent}, which are not among {sorted(raw)}.")
@@ -78,50 +80,66 @@ class FrozenTransform:
         return result
 
     def _apply(self, raw: TensorMap) -> dict[str, tf.Tensor]:
-        features = [feature for feature in self.plan.used if feature.name in raw]
-        names = tuple(name for feature in features for name in model_names(feature))
+        names = tuple(name for f in self.plan.used if f.name in raw for name in model_names(f))
         fed = {
             f"{placeholder}:0": part
-            for feature in features
-            for placeholder, part in zip(self._graph.inputs[feature.name], _parts(raw[feature.name]), strict=True)
+            for name, column in raw.items()
+            for placeholder, part in zip(*self._fed(name, column), strict=True)
         }
         needed = self._sub_graph(names)
         present = {node.name for node in needed.node}
         tensors = tf.graph_util.import_graph_def(
             needed,
             input_map={name: tensor for name, tensor in fed.items() if name.split(":")[0] in present},
-            return_elements=[self._graph.outputs[name] for name in names],
+            return_elements=[tensor for name in names for tensor in self._graph.outputs[name]],
             name="frozen_transform",
         )
-        return dict(zip(names, tensors, strict=True))
+        remaining = iter(tensors)
+        return {name: _assembled([next(remaining) for _ in self._graph.outputs[name]]) for name in names}
+
+    def _fed(self, name: str, column: Any) -> tuple[tuple[str, ...], tuple[tf.Tensor, ...]]:
+        placeholders = self._graph.inputs[name]
+        return placeholders, _parts(column, sparse=len(placeholders) > 1)
 
     def parse(self, serialized: tf.Tensor, *, label: bool = True) -> dict[str, Any]:
-        """Serialized tf.Examples, tf.string [batch], to raw tensors; with the label unless ``label`` is False."""
-        features = [feature for feature in self.plan.used if label or feature.role != "label"]
-        spec = {feature.name: _parse_spec(feature) for feature in features}
+        """Serialized tf.Examples, tf.string [batch], to raw tensors; label and weight unless ``label`` is False."""
+        features = [feature for feature in self.plan.read if label or feature.role not in _TRAINING_ONLY]
+        spec = {feature.name: _parse_spec(feature, len(self._graph.inputs[feature.name]) > 1) for feature in features}
         parsed: dict[str, Any] = tf.io.parse_example(serialized, spec)
         return parsed
 
     def _sub_graph(self, names: tuple[str, ...]) -> tf.compat.v1.GraphDef:
         if names not in self._graph_by_outputs:
-            ends = [self._graph.outputs[name].split(":")[0] for name in names]
+            ends = [tensor.split(":")[0] for name in names for tensor in self._graph.outputs[name]]
             sub_graph = tf.compat.v1.graph_util.extract_sub_graph(self._graph.graph_def, ends)
             self._graph_by_outputs[names] = sub_graph
         return self._graph_by_outputs[names]
 
 
-def _parts(column: Any) -> tuple[tf.Tensor, ...]:
+def _parts(column: Any, sparse: bool) -> tuple[tf.Tensor, ...]:
     if isinstance(column, tf.RaggedTensor):
         column = column.to_sparse()
-    is_sparse = isinstance(column, tf.SparseTensor)
-    parts = (column.indices, column.values, column.dense_shape) if is_sparse else (column,)
+    if sparse and not isinstance(column, tf.SparseTensor):
+        column = _all_present(tf.convert_to_tensor(column))
+    parts = (column.indices, column.values, column.dense_shape) if sparse else (column,)
     # The identity brings eager tensors that a function closes over into its graph: an imported graph takes no others.
     return tuple(tf.identity(part) for part in parts)
 
 
-def _parse_spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
+def _all_present(column: tf.Tensor) -> tf.SparseTensor:
+    """A dense column, [batch] or [batch, 1], as the sparse one that says that every row has a value."""
+    rows = tf.shape(column, tf.int64)[0]
+    indices = tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1)
+    return tf.SparseTensor(indices, tf.reshape(column, [-1]), tf.stack([rows, 1]))
+
+
+def _assembled(parts: list[tf.Tensor]) -> Any:
+    return parts[0] if len(parts) == 1 else tf.SparseTensor(*parts)
+
+
+def _parse_spec(feature: Feature, sparse: bool) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
     dtype = _DTYPES[feature.dtype]
-    if not feature.dense:
+    if sparse:
         return tf.io.VarLenFeature(dtype)
     # An absent float is NaN, which is filled like a missing value; an absent text is unknown. Without a default (a
     # label, missing=error, an integer, which has no value to spare) TensorFlow's own error names the feature.

@@ -8,7 +8,7 @@ import tensorflow_transform as tft
 
 from components.feature_plan import FeaturePlan
 from components.moments.combine import CombineStatistics, ExtractConstants, MakeStatistics
-from components.moments.table_statistics import analyzed
+from components.moments.table_statistics import columns_read
 
 TensorMap = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
     Raises (when the analysis runs):
       DataError: see ``components.moments.finish``.
     """
-    columns = [inputs[feature.name] for feature in analyzed(plan)]
+    columns = [inputs[feature.name] for feature in columns_read(plan)]
     sparse = tuple(isinstance(column, tf.SparseTensor) for column in columns)
     analyzer = tft.experimental.CacheablePTransformAnalyzer(
         make_accumulators_ptransform=MakeStatistics(plan, sparse),

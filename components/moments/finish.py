@@ -1,12 +1,17 @@
 """Exact statistics -> constants: each value rounded once, and every policy that makes an analysis fail."""
 
+import dataclasses
+
 import numpy as np
 
-from components.constants import FeatureConstants, NormalizationConstants
+from components.constants import FeatureConstants, KeyTable, NormalizationConstants
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
-from components.moments.table_statistics import KeyCounts, TableStatistics, analyzed
+from components.moments.key_counts import KeyCounts
+from components.moments.keyed import KeyedMoments, drawn_to_global
+from components.moments.ordered_counts import RobustStatistics
+from components.moments.table_statistics import TableStatistics, analyzed
 
 
 def finish(plan: FeaturePlan, statistics: TableStatistics) -> NormalizationConstants:
@@ -26,14 +31,46 @@ def _constants(feature: Feature, table: TableStatistics) -> FeatureConstants:
     statistics = table.features[feature.name]
     if isinstance(statistics, KeyCounts):
         return _vocabulary(feature, statistics)
+    if isinstance(statistics, RobustStatistics):
+        return _robust(feature, statistics)
+    if isinstance(statistics, KeyedMoments):
+        return _keyed(feature, statistics)
     return _moments(feature, statistics)
+
+
+def _robust(feature: Feature, statistics: RobustStatistics) -> FeatureConstants:
+    found = [order.quartiles() for order in statistics.orders if order.kind]
+    constants = _moments(feature, statistics.moments)
+    quartiles = np.array([quartiles for quartiles, _ in found]).T.reshape(3, *feature.statistic_shape)
+    errors = np.array([error for _, error in found]).reshape(feature.statistic_shape)
+    return dataclasses.replace(constants, quartiles=quartiles, quartile_error=errors)
+
+
+def _keyed(feature: Feature, statistics: KeyedMoments) -> FeatureConstants:
+    if len(statistics.keys) > feature.max_keys:
+        raise DataError(
+            f"Feature {feature.name!r} has values under {len(statistics.keys)} keys of {feature.key!r}, more than "
+            f"max_keys={feature.max_keys}. Raise the tag max_keys=<n>, or group by something coarser."
+        )
+    by_key = drawn_to_global(statistics.by_key, statistics.moments, feature.min_count)
+    if not np.isfinite(by_key.variance).all():
+        raise DataError(f"The variance of feature {feature.name!r} is beyond float64 under a key. Rescale it.")
+    table = KeyTable(
+        statistics.keys,
+        count=statistics.by_key.count,
+        min=statistics.by_key.min,
+        max=statistics.by_key.max,
+        mean=by_key.mean,
+        variance=by_key.variance,
+    )
+    return dataclasses.replace(_moments(feature, statistics.moments), by_key=table)
 
 
 def _moments(feature: Feature, moments: Moments) -> FeatureConstants:
     missing, nonfinite = int(moments.missing.sum()), int((moments.nan + moments.pos_inf + moments.neg_inf).sum())
     if feature.missing == "error" and missing:
         raise DataError(_refusal(feature, missing, "missing", _policy(feature, "missing=error")))
-    if (feature.nonfinite == "error" or feature.role == "label") and nonfinite:
+    if (feature.nonfinite == "error" or feature.role in ("label", "weight")) and nonfinite:
         raise DataError(_refusal(feature, nonfinite, "NaN or infinite", _policy(feature, "nonfinite=error")))
     if not (moments.count > 0).all():
         where = "" if not feature.statistic_shape else f" at {np.argwhere(moments.count == 0)[0].tolist()}"

@@ -1,7 +1,6 @@
 """The exact statistics of a whole table: one accumulator for all features, with a byte form. No runner in here."""
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,27 +11,16 @@ import numpy.typing as npt
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
-from components.moments.columns import Column, column_of
-from components.moments.log1p import log1p
+from components.moments.codec import Reader, Writer
+from components.moments.columns import Block, Column, block_of, column_of
+from components.moments.key_counts import KeyCounts
+from components.moments.keyed import KeyedMoments
+from components.moments.ordered_counts import OrderedCounts, RobustStatistics
 
-_FORMAT = 1
-_COUNTS = ("count", "missing", "nan", "pos_inf", "neg_inf")
-_EXACT = ("total", "squares", "lowest", "highest")
+_MAGIC = b"TNS2"  # the byte form's name and version
+_KINDS = (Moments, KeyCounts, RobustStatistics, KeyedMoments)
 
-
-@dataclasses.dataclass(frozen=True)
-class KeyCounts:
-    """How often each key of a category or of a text label was seen; keys are bytes (an int64 as decimal text)."""
-
-    counts: Counter[bytes]
-    missing: int = 0
-
-    def merge(self, other: "KeyCounts") -> "KeyCounts":
-        """Both, added; associative and commutative."""
-        return KeyCounts(self.counts + other.counts, self.missing + other.missing)
-
-
-FeatureStatistics = Moments | KeyCounts
+FeatureStatistics = Moments | KeyCounts | RobustStatistics | KeyedMoments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +36,7 @@ class TableStatistics:
     @classmethod
     def empty(cls, plan: FeaturePlan) -> "TableStatistics":
         """The neutral element."""
-        return cls(
-            0,
-            {
-                feature.name: KeyCounts(Counter()) if counts_keys(feature) else Moments.empty(feature.statistic_shape)
-                for feature in analyzed(plan)
-            },
-        )
+        return cls(0, {feature.name: _empty(feature) for feature in analyzed(plan)})
 
     @classmethod
     def of(cls, plan: FeaturePlan, batches: Sequence[Any]) -> "TableStatistics":
@@ -62,20 +44,31 @@ class TableStatistics:
 
         Args:
           plan: decides what is counted, and how.
-          batches: one array or SparseParts for each of ``analyzed(plan)``, in that order.
+          batches: one array or SparseParts for each of ``columns_read(plan)``, in that order.
+
+        Raises:
+          DataError: a value that the plan does not allow, by the feature's name.
         """
-        features = analyzed(plan)
-        columns = [column_of(feature, batch) for feature, batch in zip(features, batches, strict=True)]
-        rows = {column.rows for column in columns}
+        read = columns_read(plan)
+        columns = {f.name: column_of(f, batch) for f, batch in zip(read, batches, strict=True)}
+        rows = {column.rows for column in columns.values()}
         if len(rows) != 1:
             raise ValueError(f"The columns of one batch must have equally many rows but have {sorted(rows)}.")
-        return cls(
-            rows.pop(),
-            {
-                feature.name: _key_counts(column) if counts_keys(feature) else _moments(feature, column)
-                for feature, column in zip(features, columns, strict=True)
-            },
-        )
+        weights = _row_weights(plan, columns)
+        blocks = {f.name: block_of(f, columns[f.name]) for f in analyzed(plan) if not counts_keys(f)}
+        moments = _moments([f for f in analyzed(plan) if f.name in blocks], blocks, weights)
+        found: dict[str, FeatureStatistics] = {}
+        for feature in analyzed(plan):
+            name = feature.name
+            if counts_keys(feature):
+                found[name] = _key_counts(columns[name])
+            elif feature.role == "robust":
+                found[name] = _robust(moments[name], blocks[name], weights)
+            elif feature.role == "z_score_per_key":
+                found[name] = _keyed(moments[name], blocks[name], columns[feature.key], weights)
+            else:
+                found[name] = moments[name]
+        return cls(rows.pop(), found)
 
     def merge(self, other: "TableStatistics") -> "TableStatistics":
         """Both tables' statistics; exact."""
@@ -83,28 +76,45 @@ class TableStatistics:
         return TableStatistics(self.rows + other.rows, merged)
 
     def to_bytes(self) -> bytes:
-        """A versioned byte form; ``from_bytes`` gives the same statistics back."""
-        table = {name: _to_table(statistics) for name, statistics in self.features.items()}
-        return json.dumps({"format": _FORMAT, "rows": self.rows, "features": table}, separators=(",", ":")).encode()
+        """A compact, versioned byte form; ``from_bytes`` gives the same statistics back."""
+        writer = Writer()
+        writer.size(self.rows)
+        writer.size(len(self.features))
+        for name, statistics in self.features.items():
+            writer.text(name.encode())
+            writer.size(_KINDS.index(type(statistics)))
+            statistics.write(writer)
+        return _MAGIC + writer.bytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "TableStatistics":
         """Reads what ``to_bytes`` wrote.
 
         Raises:
-          ValueError: another format version.
+          ValueError: another version, or bytes that are damaged.
         """
-        table = json.loads(data)
-        if table.get("format") != _FORMAT:
+        if data[: len(_MAGIC)] != _MAGIC:
             raise ValueError(
-                f"Statistics of format {table.get('format')!r} cannot be read; format {_FORMAT} is required."
+                f"Statistics that begin with {data[: len(_MAGIC)]!r} cannot be read; {_MAGIC!r} is required."
             )
-        return cls(table["rows"], {name: _from_table(item) for name, item in table["features"].items()})
+        reader = Reader(data[len(_MAGIC) :])
+        rows = reader.size()
+        features: dict[str, FeatureStatistics] = {}
+        for _ in range(reader.size()):
+            name = reader.text().decode()
+            features[name] = _KINDS[reader.size()].read(reader)
+        reader.finish()
+        return cls(rows, features)
 
 
 def analyzed(plan: FeaturePlan) -> tuple[Feature, ...]:
-    """The features that an analysis reads, in schema order."""
-    return plan.with_role("z_score", "min_max", "category", "label")
+    """The features that get statistics, in schema order."""
+    return plan.with_role("z_score", "z_score_per_key", "min_max", "robust", "category", "label", "weight")
+
+
+def columns_read(plan: FeaturePlan) -> tuple[Feature, ...]:
+    """The columns that an analysis reads, in schema order: the analysed ones, and those that rows are grouped by."""
+    return tuple(feature for feature in plan.features if feature in analyzed(plan) or feature in plan.keys)
 
 
 def counts_keys(feature: Feature) -> bool:
@@ -112,31 +122,74 @@ def counts_keys(feature: Feature) -> bool:
     return feature.role == "category" or (feature.role == "label" and feature.dtype == "bytes")
 
 
-def _moments(feature: Feature, column: Column) -> Moments:
-    values, present = column.values, column.present
-    if feature.log1p:
-        values = _logarithms(feature, column)
-    shape = feature.shape or ()
-    kept = feature.axis or ()
-    if len(kept) < len(shape):
-        reduced = [axis for axis in range(len(shape)) if axis not in kept]
-        present = np.broadcast_to(present.reshape(-1, *(1 for _ in shape)), values.shape)
-        order = (0, *(axis + 1 for axis in reduced), *(axis + 1 for axis in kept))
-        target = (-1, *feature.statistic_shape)
-        values, present = (array.transpose(order).reshape(target) for array in (values, present))
-    moments = Moments.of(values, mask=present)
-    return dataclasses.replace(moments, missing=moments.missing + column.empty) if column.empty else moments
+def _empty(feature: Feature) -> FeatureStatistics:
+    if counts_keys(feature):
+        return KeyCounts(Counter())
+    if feature.role == "z_score_per_key":
+        return KeyedMoments.empty()
+    moments = Moments.empty(feature.statistic_shape)
+    if feature.role == "robust":
+        return RobustStatistics(moments, (OrderedCounts.empty(),) * moments.count.size)
+    return moments
 
 
-def _logarithms(feature: Feature, column: Column) -> npt.NDArray[np.float64]:
-    present = column.present.reshape(-1, *(1 for _ in column.values.shape[1:]))
-    beyond = np.isfinite(column.values) & (column.values <= -1) & present
-    if beyond.any():
+def _row_weights(plan: FeaturePlan, columns: Mapping[str, Column]) -> npt.NDArray[np.float32] | None:
+    weight = plan.weight
+    if weight is None:
+        return None
+    column = columns[weight.name]
+    values = column.values.reshape(column.rows)
+    single = values.astype(np.float32)
+    if not (column.present.all() and np.isfinite(single).all() and (single >= 0).all() and (single == values).all()):
         raise DataError(
-            f"Feature {feature.name!r} holds {column.values[beyond].min()}, and its tag log1p needs values above -1. "
-            "Drop the tag in the schema file, or mend the data."
+            f"The weight {weight.name!r} must be a number of at least 0 in every row, exact in float32. Mend the data."
         )
-    return log1p(column.values)
+    return single
+
+
+def _moments(
+    features: Sequence[Feature], blocks: Mapping[str, Block], weights: npt.NDArray[np.float32] | None
+) -> dict[str, Moments]:
+    """All blocks of one type and length in one call: the cost of a call is that of a thousand values."""
+    groups: dict[tuple[np.dtype[Any], int], list[Feature]] = {}
+    for feature in features:
+        values = blocks[feature.name].values
+        groups.setdefault((values.dtype, values.shape[1]), []).append(feature)
+    found: dict[str, Moments] = {}
+    for members in groups.values():
+        together = [blocks[feature.name] for feature in members]
+        present = heavy = None
+        if any(block.present is not None for block in together):
+            present = np.concatenate([block.flags() for block in together])
+        if weights is not None:
+            heavy = np.concatenate([blocks[f.name].spread(_weights_of(f, weights)) for f in members])
+        moments, at = Moments.of_columns(np.concatenate([block.values for block in together]), heavy, present), 0
+        for feature, block in zip(members, together, strict=True):
+            width = len(block.values)
+            found[feature.name] = moments[at : at + width].reshape(feature.statistic_shape)
+            at += width
+    return found
+
+
+def _robust(moments: Moments, block: Block, weights: npt.NDArray[np.float32] | None) -> RobustStatistics:
+    usable = _usable(block, weights)
+    orders = (OrderedCounts.of(values[used]) for values, used in zip(block.values, usable, strict=True))
+    return RobustStatistics(moments, tuple(orders))
+
+
+def _keyed(moments: Moments, block: Block, keys: Column, weights: npt.NDArray[np.float32] | None) -> KeyedMoments:
+    usable = _usable(block, weights)[0] & keys.present
+    return KeyedMoments.of(moments, block.values[0], usable, keys.values.reshape(keys.rows), weights)
+
+
+def _usable(block: Block, weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.bool_]:
+    usable: npt.NDArray[np.bool_] = block.flags() & np.isfinite(block.values)
+    return usable if weights is None else usable & (block.spread(weights) > 0)
+
+
+def _weights_of(feature: Feature, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A weight weighs features and a numeric label, not itself."""
+    return np.ones_like(weights) if feature.role == "weight" else weights
 
 
 def _key_counts(column: Column) -> KeyCounts:
@@ -147,34 +200,3 @@ def _key_counts(column: Column) -> KeyCounts:
     else:
         counter = Counter(values.tolist())
     return KeyCounts(counter, int((~column.present).sum()))
-
-
-def _to_table(statistics: FeatureStatistics) -> dict[str, Any]:
-    if isinstance(statistics, KeyCounts):
-        keys = {key.decode("utf-8", "surrogateescape"): n for key, n in sorted(statistics.counts.items())}
-        return {"keys": keys, "missing": statistics.missing}
-    table: dict[str, Any] = {"shape": list(statistics.count.shape)}
-    table.update({name: getattr(statistics, name).ravel().tolist() for name in _COUNTS})
-    table.update({name: [_exact_to_text(x) for x in getattr(statistics, name).flat] for name in _EXACT})
-    return table
-
-
-def _from_table(table: Mapping[str, Any]) -> FeatureStatistics:
-    if "keys" in table:
-        counts = Counter({key.encode("utf-8", "surrogateescape"): n for key, n in table["keys"].items()})
-        return KeyCounts(counts, table["missing"])
-    shape = tuple(table["shape"])
-    arrays: dict[str, Any] = {name: np.array(table[name], np.int64).reshape(shape) for name in _COUNTS}
-    for name in _EXACT:
-        array = np.empty(len(table[name]), dtype=object)
-        array[:] = [_exact_from_text(text) for text in table[name]]
-        arrays[name] = array.reshape(shape)
-    return Moments(**arrays)
-
-
-def _exact_to_text(value: int | float | None) -> str | None:
-    return value if value is None else value.hex() if isinstance(value, float) else hex(value)
-
-
-def _exact_from_text(text: str | None) -> int | float | None:
-    return text if text is None else float.fromhex(text) if "p" in text else int(text, 16)

@@ -3,9 +3,10 @@
 tf.Transform's cacheable analyzer has exactly one output tensor, so everything rides in one ``tf.string`` [n]:
 
 * element 0: the bytes of constants.json, from which a saved graph gives its constants back;
-* element 1: float64, little endian: for every number of one normalized row (the features of ``plan.normalized``,
-  each flattened to its elements, concatenated) the rows of ``NUMERIC_ROWS``, one after the other;
-* element 2: int64, little endian: for each lookup feature the number n of its entries, n keys in rising order, n ids;
+* element 1: float64, little endian: the rows of ``NUMERIC_ROWS``, one after the other, each of them the numbers of all
+  elements of a row (``plan.normalized`` without the per-key features, each flattened, one number where the length
+  varies), and then for each per-key feature those of its keys and, last, of a key that was not seen;
+* element 2: int64, little endian: for each lookup the number n of its entries, n keys in rising order, n ids;
 * elements 3 and up: the n texts of each text lookup, in the order of its keys.
 
 A text's key is its 63-bit FarmHash fingerprint; the graph compares the text as well, because fingerprints may collide.
@@ -32,13 +33,23 @@ Integers = npt.NDArray[np.int64]
 Fingerprints = Callable[[Sequence[bytes]], Integers]
 
 
-def lookup_features(plan: FeaturePlan) -> tuple[Feature, ...]:
-    """The features that the graph looks up: categories, and a text label."""
-    return tuple(f for f in plan.features if f.role == "category" or (f.role == "label" and f.dtype == "bytes"))
+def lookups(plan: FeaturePlan) -> tuple[tuple[Feature, Feature], ...]:
+    """What the graph looks up: the feature that owns the table, and the column whose values are its keys."""
+    columns = {feature.name: feature for feature in plan.features}
+    return tuple(
+        (feature, columns[feature.key] if feature.key else feature)
+        for feature in plan.features
+        if feature.role in ("category", "z_score_per_key") or (feature.role == "label" and feature.dtype == "bytes")
+    )
+
+
+def by_element(plan: FeaturePlan) -> tuple[Feature, ...]:
+    """The normalized features with constants by element, not by key."""
+    return tuple(feature for feature in plan.normalized if not feature.key)
 
 
 def elements(feature: Feature) -> int:
-    """How many numbers one row of a normalized feature holds."""
+    """How many numbers one row of a normalized feature holds; 1 where the length varies."""
     return int(np.prod(feature.shape or (), dtype=np.int64))
 
 
@@ -53,12 +64,13 @@ def encode(constants: NormalizationConstants, fingerprints: Fingerprints) -> lis
       DataError: two texts of one vocabulary have the same fingerprint.
     """
     plan = constants.plan
-    numeric = [_numeric_rows(constants[feature.name]) for feature in plan.normalized]
-    table = np.concatenate([np.stack([rows[name] for name in NUMERIC_ROWS]) for rows in numeric], axis=1)
+    parts = [_rows_by_element(constants[feature.name]) for feature in by_element(plan)]
+    parts += [_rows_by_key(constants[feature.name]) for feature in plan.normalized if feature.key]
+    table = np.concatenate([np.stack([rows[name] for name in NUMERIC_ROWS]) for rows in parts], axis=1)
     integers: list[Integers] = []
     texts: list[bytes] = []
-    for feature in lookup_features(plan):
-        keys, ids, found = _lookup(constants[feature.name], fingerprints)
+    for feature, column in lookups(plan):
+        keys, ids, found = _lookup(constants[feature.name], column, fingerprints)
         integers += [np.array([len(keys)], np.int64), keys, ids]
         texts += found
     flat = np.concatenate(integers) if integers else np.zeros(0, np.int64)
@@ -67,39 +79,63 @@ def encode(constants: NormalizationConstants, fingerprints: Fingerprints) -> lis
 
 def neutral(plan: FeaturePlan) -> list[bytes]:
     """The layout filled with zeros and empty vocabularies, for a graph that runs before its analysis."""
-    width = sum(elements(feature) for feature in plan.normalized)
-    lookups = lookup_features(plan)
+    width = sum(elements(feature) if not feature.key else 1 for feature in plan.normalized)
     entry = np.array([1, 0, 0], "<i8").tobytes()
-    texts = [b"" for feature in lookups if feature.dtype == "bytes"]
-    return [b"", bytes(8 * width * len(NUMERIC_ROWS)), entry * len(lookups), *texts]
+    tables = lookups(plan)
+    texts = [b"" for _, column in tables if column.dtype == "bytes"]
+    return [b"", bytes(8 * width * len(NUMERIC_ROWS)), entry * len(tables), *texts]
 
 
-def _numeric_rows(constants: FeatureConstants) -> Mapping[str, Floats]:
-    feature = constants.feature
+def _rows_by_element(constants: FeatureConstants) -> Mapping[str, Floats]:
+    center, spread = constants.mean, constants.sigma
+    if constants.role == "min_max":
+        center, spread = constants.min, constants.max - constants.min
+    elif constants.role == "robust" and constants.quartiles is not None:
+        center, spread = constants.quartiles[1], constants.quartiles[2] - constants.quartiles[0]
+    usual = constants.mean if constants.role == "min_max" else center  # what stands in for a missing value
+    rows = _rows(constants, center, spread, usual, constants.min, constants.max)
+    return {name: _by_element(constants.feature, values) for name, values in rows.items()}
+
+
+def _rows_by_key(constants: FeatureConstants) -> Mapping[str, Floats]:
+    """The keys' numbers, and those of an unseen key: the global ones, or zeros."""
+    table = constants.by_key
+    assert table is not None
+
+    def and_global(by_key: Floats, overall: Floats) -> Floats:
+        return np.append(by_key, overall)
+
+    mean, low = and_global(table.mean, constants.mean), and_global(table.min, constants.min)
+    rows = _rows(
+        constants, mean, and_global(table.sigma, constants.sigma), mean, low, and_global(table.max, constants.max)
+    )
+    if constants.feature.unseen == "zero":
+        for name in NUMERIC_ROWS[:-1]:
+            rows[name][-1] = 0.0
+    return rows
+
+
+def _rows(
+    constants: FeatureConstants, center: Floats, spread: Floats, usual: Floats, low: Floats, high: Floats
+) -> dict[str, Floats]:
     with np.errstate(divide="ignore"):
-        if feature.role == "min_max":
-            center, spread = constants.min, constants.max - constants.min
-        else:
-            center, spread = constants.mean, constants.sigma
         # Zero spread is exact (the sums are exact): such a feature is 0 whatever comes.
         scale = np.where(spread == 0, 0.0, 1.0 / spread)
-    filled = (_fill(constants) - center) * scale
-    rows = {
-        "center": center,
+    return {
+        "center": np.asarray(center, np.float64),
         "scale": scale,
-        "filled": filled,
-        "lowest": (constants.min - center) * scale,
-        "highest": (constants.max - center) * scale,
-        "bound": np.full(center.shape, feature.clip or np.inf),
+        "filled": (_fill(constants, usual) - center) * scale,
+        "lowest": (low - center) * scale,
+        "highest": (high - center) * scale,
+        "bound": np.full(np.shape(center), constants.feature.clip or np.inf),
     }
-    return {name: _by_element(feature, values) for name, values in rows.items()}
 
 
-def _fill(constants: FeatureConstants) -> Floats:
+def _fill(constants: FeatureConstants, usual: Floats) -> Floats:
     kind, _, text = constants.feature.missing.partition(":")
     if kind != "constant":
-        return constants.mean
-    raw = np.full(constants.mean.shape, float(text))
+        return usual
+    raw = np.full(np.shape(usual), float(text))
     return log1p(raw) if constants.feature.log1p else raw
 
 
@@ -110,18 +146,23 @@ def _by_element(feature: Feature, values: npt.ArrayLike) -> Floats:
     return np.broadcast_to(np.reshape(np.asarray(values, np.float64), kept), shape).reshape(-1)
 
 
-def _lookup(constants: FeatureConstants, fingerprints: Fingerprints) -> tuple[Integers, Integers, list[bytes]]:
+def _lookup(
+    constants: FeatureConstants, column: Feature, fingerprints: Fingerprints
+) -> tuple[Integers, Integers, list[bytes]]:
     """Keys in rising order, their ids, and, for texts, the texts in the same order."""
-    first_id = 0 if constants.role == "label" else 1
-    texts = [key for key, _ in constants.vocabulary]
-    is_text = constants.feature.dtype == "bytes"
+    if constants.by_key is not None:
+        texts, first_id = list(constants.by_key.keys), 0
+        nothing = len(texts)
+    else:
+        texts = [key for key, _ in constants.vocabulary]
+        first_id, nothing = (0, -1) if constants.role == "label" else (1, 0)
+    is_text = column.dtype == "bytes"
     keys = fingerprints(texts).tolist() if is_text else [int(text) for text in texts]
     if len(set(keys)) < len(keys):
         raise DataError(
-            f"Two values of feature {constants.name!r} have the same 63-bit fingerprint. Rename one in the data."
+            f"Two values of feature {column.name!r} have the same 63-bit fingerprint. Rename one in the data."
         )
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    largest = max(keys, default=0)
-    sorted_keys = np.array([keys[i] for i in order] + [largest], np.int64)
-    ids = np.array([i + first_id for i in order] + [-1 if constants.role == "label" else 0], np.int64)
+    sorted_keys = np.array([keys[i] for i in order] + [max(keys, default=0)], np.int64)
+    ids = np.array([i + first_id for i in order] + [nothing], np.int64)
     return sorted_keys, ids, [texts[i] for i in order] + [b""] if is_text else []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from components.feature_plan import FeaturePlan
-from components.moments.wire import FIRST_TEXT, NUMERIC_ROWS, elements, lookup_features, neutral
+from components.moments.wire import FIRST_TEXT, NUMERIC_ROWS, by_element, elements, lookups, neutral
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,14 @@ class GraphConstants:
     """What the normalization needs.
 
     Attributes:
-      numeric: float64 [width] by the names of ``NUMERIC_ROWS``.
-      lookups: by feature name.
+      numeric: float64 [width] by the names of ``NUMERIC_ROWS``, for the elements of all features without a key.
+      by_key: float64 [keys + 1] by those names, for each per-key feature.
+      lookups: by the name of the feature that owns them.
       measured: bool scalar; False while tf.Transform traces and runs the graph without an analysis.
     """
 
     numeric: Mapping[str, tf.Tensor]
+    by_key: Mapping[str, Mapping[str, tf.Tensor]]
     lookups: Mapping[str, Lookup]
     measured: tf.Tensor
 
@@ -41,20 +43,30 @@ def decode(measured: tf.Tensor, plan: FeaturePlan) -> GraphConstants:
     is_measured = tf.size(measured) >= FIRST_TEXT
     neutral_at = tf.where(is_measured, 0, tf.size(measured))
     measured = tf.concat([measured, tf.constant(neutral(plan))], axis=0)[neutral_at:]
-    width = sum(elements(feature) for feature in plan.normalized)
-    table = tf.io.decode_raw(measured[1], tf.float64, little_endian=True)
-    rows = tf.unstack(tf.reshape(table, [len(NUMERIC_ROWS), width]))
     integers = tf.io.decode_raw(measured[2], tf.int64, little_endian=True)
     at = tf.constant(0, tf.int64)
     text_at = tf.constant(FIRST_TEXT, tf.int64)
-    lookups: dict[str, Lookup] = {}
-    for feature in lookup_features(plan):
+    found: dict[str, Lookup] = {}
+    for feature, column in lookups(plan):
         n = integers[at]
         keys, ids = integers[at + 1 : at + 1 + n], integers[at + 1 + n : at + 1 + 2 * n]
         texts = None
-        if feature.dtype == "bytes":
+        if column.dtype == "bytes":
             texts = measured[text_at : text_at + n]
             text_at = text_at + n
-        lookups[feature.name] = Lookup(keys, ids, texts)
+        found[feature.name] = Lookup(keys, ids, texts)
         at = at + 1 + 2 * n
-    return GraphConstants(dict(zip(NUMERIC_ROWS, rows, strict=True)), lookups, is_measured)
+    table = tf.reshape(tf.io.decode_raw(measured[1], tf.float64, little_endian=True), [len(NUMERIC_ROWS), -1])
+    width = sum(elements(feature) for feature in by_element(plan))
+    end = tf.constant(width, tf.int64)
+    by_key: dict[str, Mapping[str, tf.Tensor]] = {}
+    for feature in plan.with_role("z_score_per_key"):
+        n = tf.size(found[feature.name].keys, tf.int64)
+        by_key[feature.name] = _named(table[:, end : end + n])
+        end = end + n
+    numeric = _named(tf.ensure_shape(table[:, :width], [len(NUMERIC_ROWS), width]))
+    return GraphConstants(numeric, by_key, found, is_measured)
+
+
+def _named(table: tf.Tensor) -> dict[str, tf.Tensor]:
+    return dict(zip(NUMERIC_ROWS, tf.unstack(table, num=len(NUMERIC_ROWS)), strict=True))

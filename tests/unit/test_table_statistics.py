@@ -122,7 +122,7 @@ def test_log1p_of_minus_one_and_less_names_the_feature_and_the_value() -> None:
 
 def test_integers_are_never_rounded_through_float32() -> None:
     found = statistics_of(number(dtype="int64"), np.int64([2**53 + 1, 2**53 + 3]))
-    assert found.total.item() == (2 * 2**53 + 4) << 1074
+    assert found.total.item() == (2 * 2**53 + 4) << (1074 + 149)
 
 
 def test_integer_categories_are_counted_as_decimal_text() -> None:
@@ -159,8 +159,8 @@ def test_bytes_hold_values_beyond_decimal_text() -> None:
 
 
 def test_bytes_of_another_format_are_refused() -> None:
-    with pytest.raises(ValueError, match="format 99 cannot be read; format 1 is required"):
-        TableStatistics.from_bytes(b'{"format": 99}')
+    with pytest.raises(ValueError, match="cannot be read; b'TNS2' is required"):
+        TableStatistics.from_bytes(b"TNS1 and more")
 
 
 def test_columns_of_different_length_are_refused() -> None:

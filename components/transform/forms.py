@@ -1,0 +1,33 @@
+"""Raw columns in their forms -> dense values and a presence flag; and the checks of the policies ``error``."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from components.feature_plan import Feature
+from components.transform.graph_constants import GraphConstants
+
+
+def as_dense(feature: Feature, value: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """A feature of fixed shape as a dense tensor [batch, *shape], and which rows have a value, bool [batch]."""
+    if not isinstance(value, tf.SparseTensor):
+        squeezed = tf.squeeze(value, axis=1) if feature.shape == (1,) else value
+        return squeezed, tf.ones([tf.shape(value)[0]], tf.bool)
+    rows = tf.cast(value.dense_shape[0], tf.int64)
+    index = value.indices[:, :1]
+    dense = tf.scatter_nd(index, value.values, [rows]) if value.dtype != tf.string else _scatter_texts(value, rows)
+    return dense, tf.scatter_nd(index, tf.ones_like(index[:, 0], tf.int32), [rows]) > 0
+
+
+def checked(
+    value: tf.Tensor, conditions: tf.Tensor, feature: Feature, constants: GraphConstants, problem: str
+) -> tf.Tensor:
+    """``value``, or an error that names the feature; no check where there is no analysis yet."""
+    holds = tf.reduce_all(conditions) | ~constants.measured
+    with tf.control_dependencies([tf.debugging.Assert(holds, [f"Feature {feature.name!r} {problem}."])]):
+        return tf.identity(value)
+
+
+def _scatter_texts(value: tf.SparseTensor, rows: tf.Tensor) -> tf.Tensor:
+    at = tf.scatter_nd(value.indices[:, :1], tf.range(1, tf.size(value.values) + 1), [rows])
+    return tf.gather(tf.concat([[""], value.values], axis=0), at)

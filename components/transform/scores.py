@@ -1,0 +1,129 @@
+"""Numbers to normalized numbers: ``(x - center) * scale`` in float64, then every policy, then float32.
+
+No division by a constant and no chain of constant operations, which TensorFlow's graph optimizer rewrites, so that the
+bits would differ between a function and a map.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from components.feature_plan import Feature, FeaturePlan, model_name
+from components.moments.wire import by_element, elements
+from components.transform.forms import as_dense, checked
+from components.transform.graph_constants import GraphConstants
+from components.transform.lookup import look_up
+
+TensorMap = Mapping[str, Any]
+Rows = Mapping[str, tf.Tensor]
+
+
+def normalize(raw: TensorMap, plan: FeaturePlan, constants: GraphConstants) -> dict[str, tf.Tensor]:
+    """The normalized features and their ``<name>_missing`` flags, by model name."""
+    fixed = [feature for feature in by_element(plan) if feature.shape is not None]
+    outputs = _fixed(fixed, raw, plan, constants) if fixed else {}
+    for feature in plan.normalized:
+        if feature.key:
+            key = next(column for column in plan.features if column.name == feature.key)
+            outputs.update(_per_key(feature, key, raw, constants))
+        elif feature.shape is None:
+            outputs[model_name(feature.name)] = _variable(feature, raw[feature.name], plan, constants)
+    return outputs
+
+
+def _fixed(
+    features: Sequence[Feature], raw: TensorMap, plan: FeaturePlan, constants: GraphConstants
+) -> dict[str, tf.Tensor]:
+    """All features of fixed shape as one block [batch, width]: normalized once, then cut apart."""
+    outputs: dict[str, tf.Tensor] = {}
+    blocks, masks = [], []
+    for feature in features:
+        block, present = _block(feature, raw[feature.name], constants)
+        blocks.append(block)
+        masks.append(present)
+        outputs.update(_flag(feature, block, present))
+    rows = constants.numeric
+    if len(features) < len(by_element(plan)):
+        columns = [column for feature, at in _places(plan) if feature in features for column in at]
+        rows = {name: tf.gather(row, columns) for name, row in rows.items()}
+    scores = _scores(tf.concat(blocks, axis=1), tf.concat(masks, axis=1), rows, features)
+    parts = tf.split(scores, [elements(feature) for feature in features], axis=1)
+    for feature, part in zip(features, parts, strict=True):
+        outputs[model_name(feature.name)] = tf.reshape(part, [-1, *(feature.model_shape or ())])
+    return outputs
+
+
+def _per_key(feature: Feature, key: Feature, raw: TensorMap, constants: GraphConstants) -> dict[str, tf.Tensor]:
+    """One feature by its key's own constants; the last entry of the table is for a key that was not seen."""
+    index, known = look_up(constants.lookups[feature.name], key, raw[key.name])
+    if feature.unseen == "error":
+        index = checked(index, known, feature, constants, f"has a key of {key.name!r} that the training split lacks")
+    table = constants.by_key[feature.name]
+    index = tf.where(known, index, tf.size(table["center"], tf.int64) - 1)
+    block, present = _block(feature, raw[feature.name], constants)
+    rows = {name: tf.gather(row, index)[:, tf.newaxis] for name, row in table.items()}
+    scores = _scores(block, present, rows, [feature])
+    return {model_name(feature.name): scores[:, 0], **_flag(feature, block, present)}
+
+
+def _variable(
+    feature: Feature, value: tf.SparseTensor, plan: FeaturePlan, constants: GraphConstants
+) -> tf.SparseTensor:
+    """A feature of variable length: each of its values by the one pair of constants; missing rows stay empty."""
+    at = next(at for other, at in _places(plan) if other == feature)
+    block = _logarithm(feature, tf.cast(value.values, tf.float64))[:, tf.newaxis]
+    present = _finite_or_error(feature, block, tf.ones_like(block, tf.bool), constants)
+    rows = {name: tf.gather(row, at) for name, row in constants.numeric.items()}
+    scores = _scores(block, present, rows, [feature])
+    return tf.SparseTensor(value.indices, scores[:, 0], value.dense_shape)
+
+
+def _scores(block: tf.Tensor, present: tf.Tensor, rows: Rows, features: Sequence[Feature]) -> tf.Tensor:
+    """float32 [batch, width] of a float64 block; ``rows`` broadcast to it."""
+    usable = present & tf.math.is_finite(block)
+    scores = tf.where(usable, (block - rows["center"]) * rows["scale"], rows["filled"])
+    clipped = [feature.nonfinite == "clip" for feature in features for _ in range(elements(feature))]
+    if any(clipped):
+        infinite = present & tf.math.is_inf(block) & tf.constant(clipped)
+        scores = tf.where(infinite, tf.where(block > 0, rows["highest"], rows["lowest"]), scores)
+    if any(feature.clip for feature in features):
+        scores = tf.clip_by_value(scores, -rows["bound"], rows["bound"])
+    return tf.cast(scores, tf.float32)
+
+
+def _block(feature: Feature, value: Any, constants: GraphConstants) -> tuple[tf.Tensor, tf.Tensor]:
+    """The feature's numbers, float64 [batch, elements], and where they are present, after the checks it asks for."""
+    dense, present = as_dense(feature, value)
+    block = _logarithm(feature, tf.reshape(tf.cast(dense, tf.float64), [-1, elements(feature)]))
+    flags = tf.broadcast_to(present[:, tf.newaxis], tf.shape(block))
+    if feature.missing == "error":
+        flags = checked(flags, flags, feature, constants, "is missing in a row; its policy is missing=error")
+    return block, _finite_or_error(feature, block, flags, constants)
+
+
+def _logarithm(feature: Feature, block: tf.Tensor) -> tf.Tensor:
+    return tf.math.log1p(block) if feature.log1p else block
+
+
+def _finite_or_error(feature: Feature, block: tf.Tensor, present: tf.Tensor, constants: GraphConstants) -> tf.Tensor:
+    if feature.nonfinite != "error":
+        return present
+    finite = tf.math.is_finite(block) | ~present
+    return checked(present, finite, feature, constants, "is NaN or infinite; its policy is nonfinite=error")
+
+
+def _flag(feature: Feature, block: tf.Tensor, present: tf.Tensor) -> dict[str, tf.Tensor]:
+    if feature.missing != "indicator":
+        return {}
+    complete = tf.reduce_all(tf.math.is_finite(block) & present, axis=1)
+    return {f"{model_name(feature.name)}_missing": tf.cast(~complete, tf.float32)}
+
+
+def _places(plan: FeaturePlan) -> list[tuple[Feature, list[int]]]:
+    """Each feature without a key, and its columns in the numeric rows."""
+    places, at = [], 0
+    for feature in by_element(plan):
+        places.append((feature, list(range(at, at + elements(feature)))))
+        at += elements(feature)
+    return places

@@ -1,0 +1,44 @@
+"""Constants -> the frozen graph, traced anew: the function of the preprocessing_fn, no pass over the data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from components.constants import NormalizationConstants
+from components.feature_plan import Feature, FeaturePlan
+from components.frozen.freeze import FrozenGraph, freeze_function
+from components.moments.fingerprint import fingerprints
+from components.moments.wire import encode
+from components.transform.preprocessing import apply_plan
+
+_DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
+
+
+def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
+    """The transform with these constants; every feature of one value a row, or of variable length, may be absent."""
+    plan = constants.plan
+    measured = tf.constant(encode(constants, fingerprints))
+    spec = {feature.name: _input_spec(feature) for feature in plan.read}
+
+    def transform(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        return apply_plan(raw, plan, lambda _inputs, _plan: measured)
+
+    return freeze_function(tf.function(transform).get_concrete_function(spec), constants)
+
+
+def _input_spec(feature: Feature) -> tf.TensorSpec | tf.SparseTensorSpec:
+    dtype = _DTYPES[feature.dtype]
+    if feature.shape in (None, (), (1,)) and feature.role != "passthrough":
+        return tf.SparseTensorSpec([None, None], dtype)
+    return tf.TensorSpec([None, *(feature.shape or ())], dtype)
+
+
+def raw_feature_spec(plan: FeaturePlan) -> dict[str, tf.io.FixedLenFeature | tf.io.VarLenFeature]:
+    """How an analysis parses tf.Examples: the forms that the schema declares."""
+    return {
+        feature.name: tf.io.FixedLenFeature(feature.shape, _DTYPES[feature.dtype])
+        if feature.dense
+        else tf.io.VarLenFeature(_DTYPES[feature.dtype])
+        for feature in plan.read
+    }
