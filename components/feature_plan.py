@@ -65,7 +65,8 @@ class FeaturePlan:
     @property
     def read(self) -> tuple[Feature, ...]:
         """All features that are parsed: the used ones, and ignored ones that are somebody's key."""
-        return tuple(feature for feature in self.features if feature.role != "ignore" or feature in self.keys)
+        keys = {feature.name for feature in self.keys}
+        return tuple(feature for feature in self.features if feature.role != "ignore" or feature.name in keys)
 
     @property
     def inputs(self) -> tuple[Feature, ...]:
@@ -100,7 +101,12 @@ class FeaturePlan:
         by_name = {feature.name: feature for feature in self.features}
         for feature in self.with_role("z_score_per_key"):
             key = by_name.get(feature.key)
-            if key is None or key.role in ("label", "weight") or key.dtype == "float32" or key.model_shape != ():
+            if (
+                key in (None, feature)
+                or key.role in ("label", "weight")
+                or key.dtype == "float32"
+                or key.model_shape != ()
+            ):
                 raise SchemaError(
                     f"Feature {feature.name!r} groups by {feature.key!r}, which must be another feature of the schema "
                     "with one INT or BYTES value a row, and neither label nor weight. Fix the tag in the schema file."

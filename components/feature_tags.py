@@ -56,7 +56,7 @@ def feature_of(proto: schema_pb2.Feature) -> Feature:
     if proto.type not in _DTYPES:
         raise SchemaError(f"Feature {name!r} has no type INT, FLOAT or BYTES. Declare what its values are.")
     tags = list(proto.annotation.tag)
-    roles = [tag for tag in tags if "=" not in tag and tag != "log1p"]
+    roles = [tag for tag in tags if tag.startswith("z_score_per_key:") or ("=" not in tag and tag != "log1p")]
     role, _, key = roles[0].partition(":") if roles else ("", "", "")
     if len(roles) != 1 or role not in ROLES or bool(key) != (role == "z_score_per_key"):
         raise SchemaError(
@@ -75,7 +75,7 @@ def feature_of(proto: schema_pb2.Feature) -> Feature:
     }
     _check_shape(name, role, shape, present_in_every_row=proto.HasField("shape"))
     if role in NORMALIZED_ROLES:
-        values["axis"] = _axis(name, options.get("axis"), shape)
+        values["axis"] = () if key else _axis(name, options.get("axis"), shape)
         if shape is None and values.get("missing") == "indicator":
             raise _bad_value(name, "missing", "indicator", "another policy: a variable-length feature has no flag")
     if role in ("label", "weight"):

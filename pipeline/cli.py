@@ -102,6 +102,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipeline.run_result import as_json
     from pipeline.summary import print_summary
 
+    # A model of the user's own may lie beside the configuration, as the data may.
+    sys.path.insert(0, str(Path(arguments.config).absolute().parent))
     options = local.RunOptions(
         use_cache=not arguments.no_cache, from_component=arguments.from_component, beam_args=arguments.beam_arg
     )

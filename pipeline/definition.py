@@ -17,7 +17,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components.anomalies.component import AnomalyGate
 from components.example_gen.component import ArrowExampleGen, base_and_pattern, custom_config
 from components.feature_plan import FeaturePlan
-from pipeline.code_digest import code_digest
+from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import DataSection, PipelineConfig
 from pipeline.evaluator_config import eval_config
 from schemas.loader import load_schema
@@ -63,7 +63,11 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         schema=schema,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={"training": _training(config), "code_digest": code_digest()},
+        custom_config={
+            "training": _training(config),
+            "code_digest": code_digest(),
+            "model_digest": model_digest(config.trainer.model),
+        },
     )
     model = trainer.outputs["model"]
     # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.

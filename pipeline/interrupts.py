@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ STOPPED_LINE = "tfx-norm: stopped; the same command continues with the finished 
 # Beam, TFX and TensorFlow unwind in a second or two once their workers are gone; longer is a deadlock of theirs.
 UNWIND_SECONDS = 15.0
 _ROUND_SECONDS = 0.2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _nothing() -> None:
@@ -43,30 +45,43 @@ def interruptible() -> Iterator[Stop]:
     thread signals stay as they are.
     """
     stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
     spare = frozenset(descendants(os.getpid()))
     unwound = threading.Event()
+    # The interpreter writes each signal's number here at once; a handler waits until the main thread leaves C++.
+    listening, speaking = socket.socketpair()
+    speaking.setblocking(False)
+    listening.settimeout(_ROUND_SECONDS)
 
     def leave(number: int) -> None:
         end_descendants(spare)
         stop.last_words()
         os._exit(128 + number)
 
-    def watch(number: int) -> None:
-        limit = time.monotonic() + UNWIND_SECONDS
-        while not unwound.wait(_ROUND_SECONDS):
-            end_descendants(spare)
+    def watch() -> None:
+        limit, first = float("inf"), 0
+        while not unwound.is_set():
+            with contextlib.suppress(TimeoutError):
+                for number in (n for n in listening.recv(16) if n in _SIGNALS):
+                    if first:
+                        leave(number)
+                    first, limit = number, time.monotonic() + UNWIND_SECONDS
+                    stop.asked = True
+            if first:
+                end_descendants(spare)
             if time.monotonic() > limit:
-                leave(number)
+                leave(first)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.asked:
-            leave(number)
         stop.asked = True
-        threading.Thread(target=watch, args=(number,), daemon=True).start()
         raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM) if is_main}
+    wakeup = signal.set_wakeup_fd(speaking.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield stop
     finally:
@@ -74,3 +89,7 @@ def interruptible() -> Iterator[Stop]:
         unwound.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        watcher.join()
+        listening.close()
+        speaking.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from components.errors import InputError
 from pipeline import beam_args as beam
 from pipeline import inputs, lock, run_log
+from pipeline.code_digest import model_digest
 from pipeline.config import PipelineConfig
 from pipeline.failure import ComponentError
 from pipeline.interrupts import STOPPED_LINE, interruptible
@@ -69,6 +70,7 @@ def run(
     folder = (root or DEFAULT_ROOT / config.pipeline.name).absolute()
     plan = inputs.checked_plan(config)
     inputs.check_data_exists(config.data)
+    model_digest(config.trainer.model)
     with session(folder, display_of) as held:
         held.display.note(f"Run folder {folder}\nLog {held.log.path}")
         args, notice = beam.local_beam_args([*config.beam.args, *options.beam_args])

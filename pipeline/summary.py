@@ -91,8 +91,8 @@ def _cells(feature: FeatureConstants) -> dict[str, str]:
     is_range, is_keys = feature.role == "min_max", bool(feature.vocabulary)
     return {
         "feature": feature.name,
-        "role": f"{feature.role} of log1p" if feature.feature.log1p else feature.role,
-        "unit": feature.unit,
+        "role": f"{feature.role} of log1p" if feature.feature.log1p and not feature.unit else feature.role,
+        "unit": f"log1p({feature.unit})" if feature.unit and feature.feature.log1p else feature.unit,
         "count": _whole(feature.count),
         "missing": _whole(feature.missing),
         "NaN, Inf": _whole(nonfinite) if nonfinite.any() else "",

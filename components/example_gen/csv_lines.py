@@ -6,7 +6,7 @@ The failure path: the file is read once more by Python's own csv module, which k
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from components.example_gen.sources import open_binary
@@ -49,9 +49,11 @@ def fault_of(path: str) -> str | None:
 
     The text starts with the path and the line.
     """
-    width = 0
+    width, advice = 0, "Quote values that hold commas."
     for record in records(path):
-        width = width or len(record.cells)
+        if not width:
+            width = len(record.cells)
+            advice = _other_separator(record.cells) or advice
         for column, cell in enumerate(record.cells):
             if (bad := _not_utf8(cell)) is not None:
                 line = record.line_of(column) + _line_breaks(cell[: bad[0]])
@@ -62,8 +64,17 @@ def fault_of(path: str) -> str | None:
         if len(record.cells) != width:
             return (
                 f"{path}, line {record.line}: expected {width} columns as in the header, found {len(record.cells)}. "
-                "Quote values that hold commas."
+                f"{advice}"
             )
+    return None
+
+
+def _other_separator(header: Sequence[str]) -> str | None:
+    """What to do about a header of one cell that holds semicolons or tabs."""
+    names = {";": "semicolons", "\t": "tabs"}
+    for mark, name in names.items():
+        if len(header) == 1 and mark in header[0]:
+            return f"The columns look separated by {name}: write the file with commas."
     return None
 
 

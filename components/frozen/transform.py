@@ -28,7 +28,7 @@ class FrozenTransform:
         """Wraps a frozen graph; ``load`` is the usual way here."""
         self._graph = graph
         self._graph_by_outputs: dict[tuple[str, ...], tf.compat.v1.GraphDef] = {}
-        self._eagerly = tf.function(self._apply, reduce_retracing=True)
+        self._eagerly = tf.function(self._apply, reduce_retracing=True, autograph=False)
 
     @classmethod
     def load(cls, where: str | os.PathLike[str]) -> "FrozenTransform":
@@ -58,7 +58,7 @@ class FrozenTransform:
     def captured_inputs(self) -> tuple[Any, ...]:
         """What a ``tf.function`` around this function captures; nothing."""
         spec = {feature.name: _tensor_spec(feature, self._graph.inputs[feature.name]) for feature in self.plan.inputs}
-        return tuple(tf.function(self.__call__).get_concrete_function(spec).captured_inputs)
+        return tuple(tf.function(self.__call__, autograph=False).get_concrete_function(spec).captured_inputs)
 
     def __call__(self, raw: TensorMap) -> dict[str, tf.Tensor]:
         """Model tensors by ``model_name``: see ``components.transform.preprocessing.apply_plan``.
@@ -127,10 +127,9 @@ def _parts(column: Any, sparse: bool) -> tuple[tf.Tensor, ...]:
 
 
 def _all_present(column: tf.Tensor) -> tf.SparseTensor:
-    """A dense column, [batch] or [batch, 1], as the sparse one that says that every row has a value."""
-    rows = tf.shape(column, tf.int64)[0]
-    indices = tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1)
-    return tf.SparseTensor(indices, tf.reshape(column, [-1]), tf.stack([rows, 1]))
+    """A dense column, [batch] or [batch, n], as the sparse one that says that every row has its values."""
+    table = column if column.shape.rank == 2 else tf.reshape(column, [-1, 1])
+    return tf.SparseTensor(tf.where(tf.ones_like(table, tf.bool)), tf.reshape(table, [-1]), tf.shape(table, tf.int64))
 
 
 def _assembled(parts: list[tf.Tensor]) -> Any:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from components.moments.codec import Reader, Writer
 from components.moments.exact_sums import FRACTION_BITS, IntegerArray, ObjectArray, exact_sums
-from components.moments.weighted_sums import WEIGHT_BITS, exact_weighted_sums
+from components.moments.weighted_sums import WEIGHT_BITS, as_weights, exact_weighted_sums
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -71,7 +71,7 @@ class Moments:
         shape = table.shape[1:]
         columns = np.ascontiguousarray(table.reshape(len(table), int(np.prod(shape, dtype=np.int64))).T)
         present = None if mask is None else _spread(np.asarray(mask, np.bool_), table, "mask")
-        heavy = None if weights is None else _spread(_checked_weights(np.asarray(weights)), table, "weights")
+        heavy = None if weights is None else _spread(as_weights(np.asarray(weights)), table, "weights")
         return cls.of_columns(columns, heavy, present).reshape(shape)
 
     @classmethod
@@ -216,15 +216,6 @@ def _readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.dtype == np.float16 or values.dtype.name == "bfloat16":
         return values.astype(np.float32)  # exact: both are subsets of float32
     raise ValueError(f"Moments.of reads integers and floats of at most 64 bits but got {values.dtype}.")
-
-
-def _checked_weights(weights: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    single = weights.astype(np.float32)
-    if not (np.isfinite(single).all() and (single >= 0).all() and (single == weights).all()):
-        raise ValueError(
-            "Weights must be float32 numbers of at least 0; one is negative, not finite or finer than that."
-        )
-    return single
 
 
 def _spread(flags: npt.NDArray[Any], table: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:

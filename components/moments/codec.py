@@ -4,6 +4,8 @@ import struct
 
 _DOUBLE = struct.Struct("<d")
 _NONE, _INTEGER, _FLOAT = 0, 1, 2
+# No sum has more: w*x*x below 2**(128 + 2048), in units of 2**-(149 + 2148), over fewer than 2**63 rows.
+_MOST_ZEROS = 8_192
 
 
 class Writer:
@@ -71,6 +73,8 @@ class Reader:
     def integer(self) -> int:
         """See ``Writer.integer``."""
         header, zeros = self.size(), self.size()
+        if zeros > _MOST_ZEROS:
+            raise ValueError(f"The statistics hold a number with {zeros} trailing zeros: they are damaged.")
         odd = int.from_bytes(self._take(header >> 1), "little") << zeros
         return -odd if header & 1 else odd
 

@@ -1,4 +1,9 @@
-"""Beam's view of the table statistics: batches -> bytes, bytes merged, bytes -> constants. Only bytes travel."""
+"""Beam's view of the table statistics: batches -> bytes, bytes merged, bytes -> constants. Only bytes travel.
+
+All features ride in one combine, and so do the moments of every (feature, key) pair: nothing is shuffled by key, each
+bundle becomes one accumulator that holds all its keys. A key with 90 % of the rows therefore costs what any other does;
+the price is that all keys, ``max_keys`` of them at most in the end, must fit in the memory of the worker that merges.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,9 +15,11 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.feature_plan import FeaturePlan
+from components.moments.accumulator import Moments
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
-from components.moments.table_statistics import TableStatistics
+from components.moments.key_counts import KeyCounts
+from components.moments.table_statistics import FeatureStatistics, TableStatistics
 from components.moments.wire import encode
 
 METRICS_NAMESPACE = "tfx_norm"
@@ -25,6 +32,7 @@ class _AccumulateBundle(beam.DoFn):
         self._plan = plan
         self._sparse = sparse
         self._rows_seen = beam.metrics.Metrics.counter(METRICS_NAMESPACE, "rows_seen")
+        self._values_rejected = beam.metrics.Metrics.counter(METRICS_NAMESPACE, "values_rejected")
 
     def start_bundle(self) -> None:
         self._statistics = TableStatistics.empty(self._plan)
@@ -36,7 +44,16 @@ class _AccumulateBundle(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
+        self._values_rejected.inc(sum(map(_rejected, self._statistics.features.values())))
         yield WindowedValue(self._statistics.to_bytes(), window.max_timestamp(), [window])
+
+
+def _rejected(statistics: FeatureStatistics) -> int:
+    """Values that are missing, NaN or infinite, and so are in no mean and in no vocabulary."""
+    if isinstance(statistics, KeyCounts):
+        return statistics.missing
+    moments = statistics if isinstance(statistics, Moments) else statistics.moments
+    return int((moments.missing + moments.nan + moments.pos_inf + moments.neg_inf).sum())
 
 
 def regroup(parts: Sequence[Any], sparse: Sequence[bool]) -> list[Any]:
@@ -46,6 +63,29 @@ def regroup(parts: Sequence[Any], sparse: Sequence[bool]) -> list[Any]:
         SparseParts(next(remaining), next(remaining), next(remaining)) if is_sparse else next(remaining)
         for is_sparse in sparse
     ]
+
+
+class StatisticsCoder(beam.coders.Coder):
+    """Statistics in their own versioned byte form, wherever Beam moves an accumulator; never pickle.
+
+    Equal statistics have equal bytes, whatever the order in which they were merged.
+    """
+
+    def encode(self, value: TableStatistics) -> bytes:
+        """The byte form."""
+        return value.to_bytes()
+
+    def decode(self, encoded: bytes) -> TableStatistics:
+        """What ``encode`` wrote."""
+        return TableStatistics.from_bytes(encoded)
+
+    def is_deterministic(self) -> bool:
+        """Yes."""
+        return True
+
+    def to_type_hint(self) -> type[TableStatistics]:
+        """What is coded."""
+        return TableStatistics
 
 
 class MergeStatistics(beam.CombineFn):
@@ -70,9 +110,17 @@ class MergeStatistics(beam.CombineFn):
             merged = merged.merge(accumulator)
         return merged
 
+    def compact(self, accumulator: TableStatistics) -> TableStatistics:
+        """The accumulator: integers in their fewest digits hold no slack, nothing is buffered."""
+        return accumulator
+
     def extract_output(self, accumulator: TableStatistics) -> bytes:
         """The byte form."""
         return accumulator.to_bytes()
+
+    def get_accumulator_coder(self) -> beam.coders.Coder:
+        """The byte form's; Beam's own choice for any object would be pickle."""
+        return StatisticsCoder()
 
 
 class _Step(beam.PTransform):

@@ -25,6 +25,7 @@ _FAST_SPAN = 17  # exponents below the block's largest
 _LIMB_BITS = 18
 _LIMB_ROWS = 1 << 16  # products of limbs are below 2**36: their sums over so many rows stay below 2**53
 _FLOAT_DIGITS = 53
+_DENSE_KEYS = 1 << 20
 
 IntegerArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -174,12 +175,22 @@ def _limbs(significand: IntegerArray, itemsize: int) -> Iterator[IntegerArray]:
 
 def _by_column(key: IntegerArray, weights: FloatArray, width: int, bins: int, power: int) -> ObjectArray:
     """Sum over the exponents of (sum of weights) << power * exponent, by column."""
-    sums = np.bincount(key, weights=weights, minlength=width * bins)
     columns = np.zeros(width, dtype=object)
-    for where in np.flatnonzero(sums):
-        column, exponent = divmod(int(where), bins)
-        columns[column] += int(sums[where]) << (power * exponent)
+    for where, total in _nonzero_sums(key, weights, width * bins):
+        column, exponent = divmod(where, bins)
+        columns[column] += int(total) << (power * exponent)
     return columns
+
+
+def _nonzero_sums(key: IntegerArray, weights: FloatArray, keys: int) -> Iterator[tuple[int, float]]:
+    if keys <= max(_DENSE_KEYS, 4 * len(key)):
+        sums = np.bincount(key, weights=weights, minlength=keys)
+        used = np.flatnonzero(sums)
+        return zip(used.tolist(), sums[used].tolist(), strict=True)
+    # Ten thousands of groups: a table of all their exponents would take gigabytes.
+    found, place = np.unique(key, return_inverse=True)
+    sums = np.bincount(place.reshape(-1), weights=weights)
+    return zip(found.tolist(), sums.tolist(), strict=True)
 
 
 def _integer_block(block: IntegerArray) -> tuple[ObjectArray, ObjectArray]:

@@ -3,12 +3,14 @@
 A number is mapped to an integer with the same order (its bits, sign folded in). Counts are kept by that integer shifted
 right by ``level`` bits, where ``level`` is the smallest one with at most ``MAX_BUCKETS`` buckets. The number of buckets
 can only grow with the data and shrink with the level, so that the level, and with it every count, is a function of the
-values alone (law: merging in any order gives equal objects). A quantile is exact at level 0; above, it is known to half
-the width of its bucket, which ``quartiles`` returns as its error bound: at 65,536 buckets about 2**-12 of the value for
-a normal distribution around zero.
+values alone (law: merging in any order gives equal objects). A quantile is exact at level 0 (an int64 beyond 2**53 is
+rounded to float64); above, it is known to half the width of its bucket. ``quartiles`` returns a bound on its error: at
+65,536 buckets about 2**-12 of the value for a normal distribution around zero.
 """
 
 import dataclasses
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from components.moments.accumulator import Moments
 from components.moments.codec import Reader, Writer
 
-MAX_BUCKETS = 1 << 16
+MAX_BUCKETS = 1 << 16  # at least 2: values on either side of 0 share no bucket
 _PARTS = (1, 2, 3)  # quarters
 
 IntegerArray = npt.NDArray[np.int64]
@@ -80,9 +82,11 @@ class OrderedCounts:
         found, error = np.empty(3), 0.0
         for i, part in enumerate(_PARTS):
             bucket = int(self.buckets[np.searchsorted(ranks, -(-part * total // 4))])
-            low, high = (self._value(edge) for edge in (bucket << self.level, ((bucket + 1) << self.level) - 1))
-            found[i] = low if low == high else low + (high - low) / 2
-            error = max(error, (high - low) / 2)
+            edges = (bucket << self.level, ((bucket + 1) << self.level) - 1)
+            low, high = (Fraction(self._value(edge)) for edge in edges)
+            found[i] = float((low + high) / 2)
+            middle = Fraction(found[i].item())
+            error = max(error, _rounded_up(max(high - middle, middle - low)))
         return found, error
 
     def write(self, writer: Writer) -> None:
@@ -110,7 +114,9 @@ class OrderedCounts:
     def _at(self, level: int) -> "OrderedCounts":
         if level == self.level:
             return self
-        return _summed(self.kind, level, self.buckets >> (level - self.level), self.counts)
+        buckets = self.buckets >> (level - self.level)  # still rising: neighbours fall together
+        first = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]]))
+        return OrderedCounts(self.kind, level, buckets[first], np.add.reduceat(self.counts, first))
 
     def _within_limit(self) -> "OrderedCounts":
         fitting = self
@@ -118,16 +124,19 @@ class OrderedCounts:
             fitting = fitting._at(fitting.level + 1)
         return fitting
 
-    def _value(self, ordered: int) -> float:
+    def _value(self, ordered: int) -> int | float:
         """The number at a place in the order, the largest finite one at most."""
         if self.kind == "int64":
-            return float(max(min(ordered, 2**63 - 1), -(2**63)))
-        bits = 31 if self.kind == "float32" else 63
+            return ordered
         unsigned = np.uint32 if self.kind == "float32" else np.uint64
         magnitude = min(abs(ordered), int(np.array(np.finfo(self.kind).max, self.kind).view(unsigned)))
         value = float(np.array(magnitude, unsigned).view(self.kind))
-        assert magnitude < 1 << bits
         return -value if ordered < 0 else value
+
+
+def _rounded_up(bound: Fraction) -> float:
+    nearest = float(bound)
+    return nearest if nearest >= bound else math.nextafter(nearest, math.inf)
 
 
 def _in_order(values: npt.NDArray[Any]) -> IntegerArray:

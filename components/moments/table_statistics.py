@@ -16,6 +16,7 @@ from components.moments.columns import Block, Column, block_of, column_of
 from components.moments.key_counts import KeyCounts
 from components.moments.keyed import KeyedMoments
 from components.moments.ordered_counts import OrderedCounts, RobustStatistics
+from components.moments.weighted_sums import as_weights
 
 _MAGIC = b"TNS2"  # the byte form's name and version
 _KINDS = (Moments, KeyCounts, RobustStatistics, KeyedMoments)
@@ -61,7 +62,7 @@ class TableStatistics:
         for feature in analyzed(plan):
             name = feature.name
             if counts_keys(feature):
-                found[name] = _key_counts(columns[name])
+                found[name] = _key_counts(feature, columns[name], weights)
             elif feature.role == "robust":
                 found[name] = _robust(moments[name], blocks[name], weights)
             elif feature.role == "z_score_per_key":
@@ -100,9 +101,12 @@ class TableStatistics:
         reader = Reader(data[len(_MAGIC) :])
         rows = reader.size()
         features: dict[str, FeatureStatistics] = {}
-        for _ in range(reader.size()):
-            name = reader.text().decode()
-            features[name] = _KINDS[reader.size()].read(reader)
+        try:
+            for _ in range(reader.size()):
+                name = reader.text().decode()
+                features[name] = _KINDS[reader.size()].read(reader)
+        except (IndexError, OverflowError) as error:
+            raise ValueError(f"The statistics are damaged: {error}.") from error
         reader.finish()
         return cls(rows, features)
 
@@ -114,7 +118,8 @@ def analyzed(plan: FeaturePlan) -> tuple[Feature, ...]:
 
 def columns_read(plan: FeaturePlan) -> tuple[Feature, ...]:
     """The columns that an analysis reads, in schema order: the analysed ones, and those that rows are grouped by."""
-    return tuple(feature for feature in plan.features if feature in analyzed(plan) or feature in plan.keys)
+    names = {feature.name for feature in (*analyzed(plan), *plan.keys)}
+    return tuple(feature for feature in plan.features if feature.name in names)
 
 
 def counts_keys(feature: Feature) -> bool:
@@ -138,13 +143,15 @@ def _row_weights(plan: FeaturePlan, columns: Mapping[str, Column]) -> npt.NDArra
     if weight is None:
         return None
     column = columns[weight.name]
-    values = column.values.reshape(column.rows)
-    single = values.astype(np.float32)
-    if not (column.present.all() and np.isfinite(single).all() and (single >= 0).all() and (single == values).all()):
-        raise DataError(
-            f"The weight {weight.name!r} must be a number of at least 0 in every row, exact in float32. Mend the data."
-        )
-    return single
+    problem = (
+        f"The weight {weight.name!r} must be a number of at least 0 in every row, exact in float32. Mend the data."
+    )
+    if not column.present.all():
+        raise DataError(problem)
+    try:
+        return as_weights(column.values.reshape(column.rows))
+    except ValueError as error:
+        raise DataError(problem) from error
 
 
 def _moments(
@@ -192,11 +199,13 @@ def _weights_of(feature: Feature, weights: npt.NDArray[np.float32]) -> npt.NDArr
     return np.ones_like(weights) if feature.role == "weight" else weights
 
 
-def _key_counts(column: Column) -> KeyCounts:
-    values = column.values.reshape(len(column.present))[column.present]
+def _key_counts(feature: Feature, column: Column, weights: npt.NDArray[np.float32] | None) -> KeyCounts:
+    """Rows of weight 0 are absent, but not from a label: they are read in training, and its text must be known."""
+    counted = np.ones(column.rows, np.bool_) if weights is None or feature.role == "label" else weights > 0
+    values = column.values.reshape(column.rows)[column.present & counted]
     if values.dtype.kind in "iu":
         keys, counts = np.unique(values, return_counts=True)
         counter = Counter({str(int(key)).encode(): int(n) for key, n in zip(keys, counts, strict=True)})
     else:
         counter = Counter(values.tolist())
-    return KeyCounts(counter, int((~column.present).sum()))
+    return KeyCounts(counter, int((~column.present & counted).sum()))

@@ -23,6 +23,23 @@ _CUT = float(2**29 + 1)
 FloatArray = npt.NDArray[np.float64]
 
 
+def as_weights(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Numbers as weights, float32 of the same shape.
+
+    Raises:
+      ValueError: one is negative, not finite or no float32.
+    """
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    # Comparing an int64 beyond 2**53 with a float would round it first.
+    fits = values.dtype.kind not in "iu" or not (np.abs(single) > 2.0**53).any()
+    if not (fits and np.isfinite(single).all() and (single >= 0).all() and (single == values).all()):
+        raise ValueError(
+            "Weights must be float32 numbers of at least 0; one is negative, not finite or finer than that."
+        )
+    return single
+
+
 def exact_weighted_sums(
     columns: npt.NDArray[Any], weights: npt.NDArray[np.float32]
 ) -> tuple[ObjectArray, ObjectArray, ObjectArray]:

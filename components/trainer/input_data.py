@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -24,10 +25,11 @@ def normalized_dataset(
     deterministic: bool = True,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """A dataset of (dict of model features, label), or of the dict alone where the plan has no label.
+    """A dataset of (dict of model features, label[, weight]), or of the dict alone where the plan has no label.
 
     Records are batched before they are parsed, so that parsing and normalizing are one call a batch, in a
-    ``ParallelMapDataset`` whose function holds the statistics as constants.
+    ``ParallelMapDataset`` whose function holds the statistics as constants. Without a label, a weight stands third too:
+    (dict, None, weight).
 
     Args:
       files_or_pattern: TFRecord files of tf.Examples, or one glob; names that end in ``.gz`` are gzip.
@@ -43,11 +45,15 @@ def normalized_dataset(
       DataError: no file matches.
     """
     files = _files(files_or_pattern)
-    label = frozen.plan.label
+    label, weight = frozen.plan.label, frozen.plan.weight
 
-    def model_batch(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor] | dict[str, tf.Tensor]:
+    @tf.autograph.experimental.do_not_convert
+    def model_batch(serialized: tf.Tensor) -> Any:
         features = frozen(frozen.parse(serialized))
-        return features if label is None else (features, features.pop(model_name(label.name)))
+        answer = None if label is None else features.pop(model_name(label.name))
+        if weight is not None:
+            return features, answer, features.pop(model_name(weight.name))
+        return features if label is None else (features, answer)
 
     options = tf.data.Options()
     options.deterministic = deterministic

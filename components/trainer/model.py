@@ -1,8 +1,9 @@
 """The default tabular model: embeddings of categories beside normalized numbers, then a small MLP."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import keras
 
@@ -74,55 +75,84 @@ class ModelSpec:
 
 def build_model(spec: ModelSpec) -> keras.Model:
     """A compiled Keras 3 model: a dict of model tensors in, one raw score a row (or a logit a class) out."""
-    inputs: dict[str, keras.KerasTensor] = {}
-    columns: list[keras.KerasTensor] = []
-    for feature in spec.constants.plan.inputs:
-        if feature.role == "category":
-            name = model_name(feature.name)
-            inputs[name] = keras.Input((), name=name, dtype="int64")
-            keys = len(spec.constants[feature.name].vocabulary) + 1
-            width = min(_WIDEST_EMBEDDING, (keys + 1) // 2)
-            columns.append(keras.layers.Embedding(keys, width, name=f"{name}_embedding")(inputs[name]))
-        elif feature.dtype != "bytes" and feature.shape is not None:
-            for name in model_names(feature):
-                shape = () if name.endswith("_missing") and len(model_names(feature)) > 1 else feature.model_shape or ()
-                kind = "int64" if feature.role == "passthrough" and feature.dtype == "int64" else "float32"
-                inputs[name] = keras.Input(shape, name=name, dtype=kind)
-                columns.append(_flat(inputs[name], len(shape)))
-    hidden = keras.layers.Concatenate()(columns) if len(columns) > 1 else columns[0]
-    for units in spec.hidden_units:
-        hidden = keras.layers.Dense(units, activation="relu")(hidden)
-        if spec.dropout:
-            hidden = keras.layers.Dropout(spec.dropout)(hidden)
-    model = keras.Model(inputs, _head(hidden, spec))
+    plan = spec.constants.plan
+    categories = {model_name(f.name): len(spec.constants[f.name].vocabulary) + 1 for f in plan.with_role("category")}
+    numbers = [
+        name
+        for feature in plan.inputs
+        if feature.role not in ("category", "ignore") and feature.dtype != "bytes" and feature.shape is not None
+        for name in model_names(feature)
+    ]
+    classes = spec.classes  # refuses a label that the task cannot use
+    outputs, scale, offset = classes if spec.task == "multiclass" else 1, 1.0, 0.0
+    if spec.task == "regression":
+        # The label goes into the loss in its own unit, so the output starts from the label's mean and sigma.
+        label = spec.constants[spec.label.name]
+        scale, offset = float(label.sigma) or 1.0, float(label.mean)
+    model = TabularModel(numbers, categories, spec.hidden_units, spec.dropout, outputs, scale, offset)
     model.compile(
         optimizer=keras.optimizers.Adam(spec.learning_rate), loss=_loss(spec), metrics=_metrics(spec), jit_compile=False
     )
     return model
 
 
-def _flat(column: keras.KerasTensor, rank: int) -> keras.KerasTensor:
-    if rank == 0:
-        column = keras.layers.Reshape((1,))(column)
-    elif rank > 1:
-        column = keras.layers.Flatten()(column)
-    return column if column.dtype == "float32" else keras.layers.Lambda(_to_float)(column)
+@keras.saving.register_keras_serializable("tfx_norm")
+class TabularModel(keras.Model):
+    """Numbers side by side with embeddings of categories, through dense layers.
+
+    One concatenation takes all numbers, so that thousands of columns are no thousands of layers.
+    """
+
+    def __init__(
+        self,
+        numbers: Sequence[str],
+        categories: Mapping[str, int],
+        hidden_units: Sequence[int],
+        dropout: float,
+        outputs: int,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        **options: Any,
+    ) -> None:
+        """Names of the model tensors to read, ids by category, and the form of the output: ``scale * y + offset``."""
+        super().__init__(**options)
+        self._config = {
+            "numbers": list(numbers),
+            "categories": dict(categories),
+            "hidden_units": list(hidden_units),
+            "dropout": dropout,
+            "outputs": outputs,
+            "scale": scale,
+            "offset": offset,
+        }
+        self._numbers = tuple(numbers)
+        self._scale, self._offset = scale, offset
+        self.embeddings = {
+            name: keras.layers.Embedding(ids, min(_WIDEST_EMBEDDING, (ids + 1) // 2), name=f"{name}_embedding")
+            for name, ids in categories.items()
+        }
+        self.hidden = [keras.layers.Dense(units, activation="relu") for units in hidden_units]
+        self.dropout = keras.layers.Dropout(dropout)
+        self.head = keras.layers.Dense(outputs, name="head")
+
+    def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
+        """Model tensors by name, to float32 [batch, outputs]."""
+        columns = [_as_columns(features[name]) for name in self._numbers]
+        columns += [embedding(features[name]) for name, embedding in self.embeddings.items()]
+        x = keras.ops.concatenate(columns, axis=1)
+        for layer in self.hidden:
+            x = self.dropout(layer(x), training=training)
+        return self.head(x) * self._scale + self._offset
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {**super().get_config(), **self._config}
 
 
-def _to_float(x: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.ops.cast(x, "float32")
-
-
-def _head(hidden: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
-    classes = spec.classes
-    if spec.task == "multiclass":
-        return keras.layers.Dense(classes, name="logits")(hidden)
-    if spec.task == "binary":
-        return keras.layers.Dense(1, name="logit")(hidden)
-    # The label goes into the loss in its own unit, so the output starts from the label's mean and sigma.
-    label = spec.constants[spec.label.name]
-    z = keras.layers.Dense(1, name="z")(hidden)
-    return keras.layers.Rescaling(float(label.sigma) or 1.0, float(label.mean), name="prediction")(z)
+def _as_columns(tensor: Any) -> Any:
+    """[batch, *shape] as float32 [batch, elements]."""
+    shape = tensor.shape[1:]
+    return keras.ops.cast(keras.ops.reshape(tensor, (-1, math.prod(shape))), "float32")
 
 
 def _loss(spec: ModelSpec) -> keras.losses.Loss:

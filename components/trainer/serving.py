@@ -24,18 +24,18 @@ class ServingModel(tf.Module):
         self._frozen = frozen
         self._task = task
 
-    @tf.function(input_signature=[_EXAMPLES])
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Examples [batch], without the label, to ``scores`` and, for classes, ``classes``."""
         features = self._frozen(self._frozen.parse(examples, label=False))
         return predictions(self.model(features, training=False), self._task, self._frozen.constants)
 
-    @tf.function(input_signature=[_EXAMPLES])
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Examples [batch] to the model's tensors."""
         return self._frozen(self._frozen.parse(examples, label=False))
 
-    @tf.function(input_signature=[_EXAMPLES])
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def transform_label(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Examples [batch] to the label as the model learns it, by the name an evaluation asks for."""
         label = self._frozen.plan.label

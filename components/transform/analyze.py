@@ -77,10 +77,17 @@ def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _
       DataError: a file that cannot be read, by name; a row that lacks a column that the schema requires.
     """
     statistics = TableStatistics.empty(plan)
-    spec = {name: form for name, form in raw_feature_spec(plan).items() if name in {f.name for f in columns_read(plan)}}
+    names = {feature.name for feature in columns_read(plan)}
+    spec = {name: form for name, form in raw_feature_spec(plan).items() if name in names}
+
+    @tf.autograph.experimental.do_not_convert
+    def parse(rows: tf.Tensor) -> dict[str, Any]:
+        parsed: dict[str, Any] = tf.io.parse_example(rows, spec)
+        return parsed
+
     for file in files:
         records = tf.data.TFRecordDataset(file, "GZIP" if file.endswith(".gz") else "", buffer_size=8 << 20)
-        batches = records.batch(batch_size).map(lambda rows: tf.io.parse_example(rows, spec), num_parallel_calls=2)
+        batches = records.batch(batch_size).map(parse, num_parallel_calls=2)
         try:
             for batch in batches.prefetch(2):
                 columns = [_parts(batch[feature.name]) for feature in columns_read(plan)]

@@ -1,5 +1,6 @@
 """Raw columns in their forms -> dense values and a presence flag; and the checks of the policies ``error``."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +18,23 @@ def as_dense(feature: Feature, value: Any) -> tuple[tf.Tensor, tf.Tensor]:
     index = value.indices[:, :1]
     dense = tf.scatter_nd(index, value.values, [rows]) if value.dtype != tf.string else _scatter_texts(value, rows)
     return dense, tf.scatter_nd(index, tf.ones_like(index[:, 0], tf.int32), [rows]) > 0
+
+
+def stacked_columns(columns: Sequence[Any]) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Columns of one number a row, all dense or all sparse and of one type, side by side.
+
+    Returns:
+      float64 [batch, columns], and bool of that shape where a value is present; None where it always is.
+    """
+    if not isinstance(columns[0], tf.SparseTensor):
+        return tf.cast(tf.stack([tf.reshape(column, [-1]) for column in columns], axis=1), tf.float64), None
+    # One scatter for all: the values one after the other, each with its row and the number of its column.
+    lengths = tf.stack([tf.size(column.values, tf.int64) for column in columns])
+    row = tf.concat([column.indices for column in columns], axis=0)[:, 0]
+    index = tf.stack([row, tf.repeat(tf.range(len(columns), dtype=tf.int64), lengths)], axis=1)
+    shape = tf.stack([columns[0].dense_shape[0], len(columns)])
+    values = tf.scatter_nd(index, tf.concat([column.values for column in columns], axis=0), shape)
+    return tf.cast(values, tf.float64), tf.scatter_nd(index, tf.ones_like(row, tf.int32), shape) > 0
 
 
 def checked(

@@ -11,47 +11,83 @@ import tensorflow as tf
 
 from components.feature_plan import Feature, FeaturePlan, model_name
 from components.moments.wire import by_element, elements
-from components.transform.forms import as_dense, checked
+from components.transform.forms import as_dense, checked, stacked_columns
 from components.transform.graph_constants import GraphConstants
 from components.transform.lookup import look_up
 
 TensorMap = Mapping[str, Any]
 Rows = Mapping[str, tf.Tensor]
+_MISSING = "is missing in a row; its policy is missing=error"
 
 
 def normalize(raw: TensorMap, plan: FeaturePlan, constants: GraphConstants) -> dict[str, tf.Tensor]:
     """The normalized features and their ``<name>_missing`` flags, by model name."""
     fixed = [feature for feature in by_element(plan) if feature.shape is not None]
-    outputs = _fixed(fixed, raw, plan, constants) if fixed else {}
+    places = _places(plan)
+    outputs = _fixed(fixed, raw, places, constants) if fixed else {}
     for feature in plan.normalized:
         if feature.key:
             key = next(column for column in plan.features if column.name == feature.key)
             outputs.update(_per_key(feature, key, raw, constants))
         elif feature.shape is None:
-            outputs[model_name(feature.name)] = _variable(feature, raw[feature.name], plan, constants)
+            outputs[model_name(feature.name)] = _variable(feature, raw[feature.name], places, constants)
     return outputs
 
 
 def _fixed(
-    features: Sequence[Feature], raw: TensorMap, plan: FeaturePlan, constants: GraphConstants
+    features: Sequence[Feature], raw: TensorMap, places: Mapping[str, list[int]], constants: GraphConstants
 ) -> dict[str, tf.Tensor]:
-    """All features of fixed shape as one block [batch, width]: normalized once, then cut apart."""
+    """All features of fixed shape as one block [batch, width]: normalized once, then cut apart.
+
+    Scalars that need nothing of their own are stacked by type first, so that 2,000 of them are a handful of wide ops.
+    """
     outputs: dict[str, tf.Tensor] = {}
-    blocks, masks = [], []
-    for feature in features:
+    order: list[Feature] = []
+    blocks: list[tf.Tensor] = []
+    masks: list[tf.Tensor | None] = []
+    for group in _stackable(features, raw):
+        block, mask = stacked_columns([raw[feature.name] for feature in group])
+        blocks.append(_logarithm(group[0], block))
+        masks.append(mask)
+        order += group
+    stacked = set(order)
+    for feature in sorted((f for f in features if f not in stacked), key=lambda f: f.model_shape != ()):
         block, present = _block(feature, raw[feature.name], constants)
         blocks.append(block)
         masks.append(present)
+        order.append(feature)
         outputs.update(_flag(feature, block, present))
-    rows = constants.numeric
-    if len(features) < len(by_element(plan)):
-        columns = [column for feature, at in _places(plan) if feature in features for column in at]
-        rows = {name: tf.gather(row, columns) for name, row in rows.items()}
-    scores = _scores(tf.concat(blocks, axis=1), tf.concat(masks, axis=1), rows, features)
-    parts = tf.split(scores, [elements(feature) for feature in features], axis=1)
-    for feature, part in zip(features, parts, strict=True):
+    columns_in_order = [column for feature in order for column in places[feature.name]]
+    rows = {name: tf.gather(row, columns_in_order) for name, row in constants.numeric.items()}
+    scores = _scores(tf.concat(blocks, axis=1), _mask(masks, blocks), rows, order)
+    scalars = [feature for feature in order if feature.model_shape == ()]
+    pieces = tf.unstack(scores[:, : len(scalars)], num=len(scalars), axis=1) if scalars else []
+    outputs.update({model_name(feature.name): piece for feature, piece in zip(scalars, pieces, strict=True)})
+    at = len(scalars)
+    for feature in order[len(scalars) :]:
+        part = scores[:, at : at + elements(feature)]
         outputs[model_name(feature.name)] = tf.reshape(part, [-1, *(feature.model_shape or ())])
+        at += elements(feature)
     return outputs
+
+
+def _stackable(features: Sequence[Feature], raw: TensorMap) -> list[list[Feature]]:
+    """Scalars without a flag or a check of their own, by type, form and logarithm."""
+    groups: dict[tuple[str, bool, bool], list[Feature]] = {}
+    for feature in features:
+        plain = feature.missing not in ("indicator", "error") and feature.nonfinite != "error"
+        if plain and feature.model_shape == ():
+            is_sparse = isinstance(raw[feature.name], tf.SparseTensor)
+            groups.setdefault((feature.dtype, is_sparse, feature.log1p), []).append(feature)
+    return list(groups.values())
+
+
+def _mask(masks: Sequence[tf.Tensor | None], blocks: Sequence[tf.Tensor]) -> tf.Tensor | None:
+    """Where values are present, for all blocks together; None where they always are."""
+    if all(mask is None for mask in masks):
+        return None
+    spelled = [tf.ones_like(b, tf.bool) if m is None else m for m, b in zip(masks, blocks, strict=True)]
+    return tf.concat(spelled, axis=1)
 
 
 def _per_key(feature: Feature, key: Feature, raw: TensorMap, constants: GraphConstants) -> dict[str, tf.Tensor]:
@@ -68,24 +104,30 @@ def _per_key(feature: Feature, key: Feature, raw: TensorMap, constants: GraphCon
 
 
 def _variable(
-    feature: Feature, value: tf.SparseTensor, plan: FeaturePlan, constants: GraphConstants
+    feature: Feature, value: tf.SparseTensor, places: Mapping[str, list[int]], constants: GraphConstants
 ) -> tf.SparseTensor:
     """A feature of variable length: each of its values by the one pair of constants; missing rows stay empty."""
-    at = next(at for other, at in _places(plan) if other == feature)
+    at = places[feature.name]
     block = _logarithm(feature, tf.cast(value.values, tf.float64))[:, tf.newaxis]
-    present = _finite_or_error(feature, block, tf.ones_like(block, tf.bool), constants)
+    present = tf.ones_like(block, tf.bool)
+    if feature.missing == "error":
+        rows_of_values = tf.unique(value.indices[:, 0])[0]
+        complete = tf.size(rows_of_values, tf.int64) == value.dense_shape[0]
+        present = checked(present, complete, feature, constants, _MISSING)
+    present = _finite_or_error(feature, block, present, constants)
     rows = {name: tf.gather(row, at) for name, row in constants.numeric.items()}
     scores = _scores(block, present, rows, [feature])
     return tf.SparseTensor(value.indices, scores[:, 0], value.dense_shape)
 
 
-def _scores(block: tf.Tensor, present: tf.Tensor, rows: Rows, features: Sequence[Feature]) -> tf.Tensor:
+def _scores(block: tf.Tensor, present: tf.Tensor | None, rows: Rows, features: Sequence[Feature]) -> tf.Tensor:
     """float32 [batch, width] of a float64 block; ``rows`` broadcast to it."""
-    usable = present & tf.math.is_finite(block)
+    usable = tf.math.is_finite(block) if present is None else present & tf.math.is_finite(block)
     scores = tf.where(usable, (block - rows["center"]) * rows["scale"], rows["filled"])
     clipped = [feature.nonfinite == "clip" for feature in features for _ in range(elements(feature))]
     if any(clipped):
-        infinite = present & tf.math.is_inf(block) & tf.constant(clipped)
+        infinite = tf.math.is_inf(block) & tf.constant(clipped)
+        infinite = infinite if present is None else present & infinite
         scores = tf.where(infinite, tf.where(block > 0, rows["highest"], rows["lowest"]), scores)
     if any(feature.clip for feature in features):
         scores = tf.clip_by_value(scores, -rows["bound"], rows["bound"])
@@ -98,7 +140,7 @@ def _block(feature: Feature, value: Any, constants: GraphConstants) -> tuple[tf.
     block = _logarithm(feature, tf.reshape(tf.cast(dense, tf.float64), [-1, elements(feature)]))
     flags = tf.broadcast_to(present[:, tf.newaxis], tf.shape(block))
     if feature.missing == "error":
-        flags = checked(flags, flags, feature, constants, "is missing in a row; its policy is missing=error")
+        flags = checked(flags, flags, feature, constants, _MISSING)
     return block, _finite_or_error(feature, block, flags, constants)
 
 
@@ -120,10 +162,11 @@ def _flag(feature: Feature, block: tf.Tensor, present: tf.Tensor) -> dict[str, t
     return {f"{model_name(feature.name)}_missing": tf.cast(~complete, tf.float32)}
 
 
-def _places(plan: FeaturePlan) -> list[tuple[Feature, list[int]]]:
-    """Each feature without a key, and its columns in the numeric rows."""
-    places, at = [], 0
+def _places(plan: FeaturePlan) -> dict[str, list[int]]:
+    """The columns in the numeric rows of each feature without a key."""
+    places: dict[str, list[int]] = {}
+    at = 0
     for feature in by_element(plan):
-        places.append((feature, list(range(at, at + elements(feature)))))
+        places[feature.name] = list(range(at, at + elements(feature)))
         at += elements(feature)
     return places

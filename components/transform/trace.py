@@ -24,7 +24,8 @@ def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
     def transform(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         return apply_plan(raw, plan, lambda _inputs, _plan: measured)
 
-    return freeze_function(tf.function(transform).get_concrete_function(spec), constants)
+    # Nothing in there is Python control flow over tensors, and AutoGraph's rewriting costs seconds.
+    return freeze_function(tf.function(transform, autograph=False).get_concrete_function(spec), constants)
 
 
 def _input_spec(feature: Feature) -> tf.TensorSpec | tf.SparseTensorSpec:

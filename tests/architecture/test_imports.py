@@ -13,15 +13,25 @@ REPOSITORY = Path(__file__).parents[2]
 OURS = ("schemas", "components", "pipeline")
 
 # The arrow: what a module or package may import of ours, beside its own package. The longest name that fits counts.
-PURE = ("components.errors", "components.feature_plan", "components.constants")
+PLAN = ("components.errors", "components.feature", "components.feature_plan")
+PURE = (*PLAN, "components.constants")
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "schemas": (),
     "components.errors": ("schemas.errors",),
-    "components.feature_plan": ("components.errors",),
-    "components.constants": ("components.errors", "components.feature_plan"),
+    "components.feature": (),
+    "components.feature_tags": ("components.errors", "components.feature"),
+    "components.feature_plan": ("components.errors", "components.feature", "components.feature_tags"),
+    "components.constants": PLAN,
     "components.moments": PURE,
     "components.frozen": PURE,
     "components.transform": (*PURE, "components.moments", "components.frozen"),
+    "components.transform.analyze": (
+        *PURE,
+        "components.moments",
+        "components.frozen",
+        "components.transform",
+        "schemas",
+    ),
     "components.trainer": (*PURE, "components.moments", "components.frozen", "components.transform"),
     "components.example_gen": (*PURE, "schemas"),
     "components.anomalies": ("components.errors",),

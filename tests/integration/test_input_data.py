@@ -156,3 +156,45 @@ def test_a_model_fits_on_the_batches(frozen: FrozenTransform, folder: Path) -> N
     data = normalized_dataset(folder / "a-*", frozen, batch_size=4).map(lambda f, y: ({"x": f["x"]}, y))
     history = model.fit(data, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+
+
+WEIGHTED = plan_of(
+    feature("x", "FLOAT", "z_score"),
+    feature("w eight", "FLOAT", "weight"),
+    feature("y", "INT", "label", shape=""),
+)
+WEIGHTED_ROWS = [{"x": x, "w eight": w, "y": y} for x, w, y in [(1, 1, 0), (3, 3, 2), (1, 3, 0), (3, 1, 4), (9, 0, 50)]]
+
+
+def test_a_weight_comes_third_and_as_it_was(tmp_path: Path) -> None:
+    file = write_records(WEIGHTED, WEIGHTED_ROWS, tmp_path / "r")
+    frozen = write_transform_graph(WEIGHTED, WEIGHTED_ROWS, tmp_path)
+    ((features, label, weight),) = normalized_dataset(file, frozen, batch_size=5)
+    assert {name: values.numpy().tolist() for name, values in features.items()} == {"x": [-1, 1, -1, 1, 7]}
+    assert label.numpy().tolist() == [0, 2, 0, 4, 50]
+    assert (weight.dtype, weight.numpy().tolist()) == (tf.float32, [1, 3, 3, 1, 0])
+
+
+def test_a_weight_without_a_label_still_comes_third(tmp_path: Path) -> None:
+    plan = plan_of(feature("x", "FLOAT", "z_score"), feature("w", "INT", "weight"))
+    rows = [{"x": 1, "w": 2}, {"x": 3, "w": 2}]
+    file = write_records(plan, rows, tmp_path / "r")
+    ((features, label, weight),) = normalized_dataset(file, write_transform_graph(plan, rows, tmp_path), batch_size=2)
+    assert (list(features), label, weight.numpy().tolist()) == (["x"], None, [2, 2])
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "INT"])
+def test_keras_takes_the_weight_as_the_rows_sample_weight(tmp_path: Path, kind: str) -> None:
+    import keras
+
+    plan = plan_of(feature("x", "FLOAT", "z_score"), feature("w", kind, "weight"), feature("y", "FLOAT", "label"))
+    rows = [{"x": x, "w": w, "y": y} for x, w, y in [(1, 1, 0), (3, 3, 2), (1, 3, 0), (3, 1, 4), (9, 0, 50)]]
+    file = write_records(plan, rows, tmp_path / "r")
+    data = normalized_dataset(file, write_transform_graph(plan, rows, tmp_path), batch_size=5)
+    x = keras.Input((), name="x")
+    zero = keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Reshape((1,))(x))
+    model = keras.Model({"x": x}, zero)
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.0))
+    # The prediction is 0: sum of w * y**2 over the 5 rows of the batch.
+    assert model.evaluate(data, verbose=0) == pytest.approx((3 * 4 + 1 * 16) / 5)
+    assert model.fit(data, verbose=0).history["loss"] == pytest.approx([(3 * 4 + 1 * 16) / 5])

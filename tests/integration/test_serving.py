@@ -271,3 +271,46 @@ def test_a_label_that_the_task_cannot_use_is_an_error_that_names_it(
     constants = constants_of(plan_with_label(kind), rows(labels))
     with pytest.raises(DataError, match=f"The label 'y' .*{problem}"):
         build_model(ModelSpec(constants, task, 0.01, (4,), 0.0))
+
+
+def test_a_model_of_every_role_trains_and_serves_without_label_and_weight(tmp_path: Path) -> None:
+    """The key of a per-key feature is asked for, and is no input of the model, if its own role is ignore."""
+    plan = plan_of(
+        feature("delay", "FLOAT", "z_score_per_key:flight", "missing=indicator"),
+        feature("flight", "INT", "ignore"),
+        feature("price", "FLOAT", "robust"),
+        feature("w", "FLOAT", "weight", shape=""),
+        feature("y", "INT", "label", shape=""),
+    )
+    train = [{"delay": i % 5, "flight": i % 3, "price": i, "w": i % 2 + 0.5, "y": i % 2} for i in range(24)]
+    frozen = write_transform_graph(plan, train, tmp_path)
+    model = build_model(ModelSpec(frozen.constants, "binary", 0.01, (4,), 0.0))
+    assert model.get_config()["numbers"] == ["delay", "delay_missing", "price"]
+    data = normalized_dataset(write_records(plan, train, tmp_path / "train"), frozen, batch_size=12)
+    assert np.isfinite(model.fit(data, epochs=1, verbose=0).history["loss"]).all()
+    export(model, frozen, "binary", str(tmp_path / "model"), str(tmp_path / "scratch"))
+    signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    asked = [{"delay": 4, "flight": 2, "price": 7}, {"flight": 99}, {}]
+    texts = tf.constant([serialized(plan, row) for row in asked])
+    assert signatures["serving_default"](examples=texts)["scores"].shape == (3,)
+    found = signatures["transform_features"](examples=texts)
+    assert set(found) == {"delay", "delay_missing", "price"}
+    assert found["delay_missing"].numpy().tolist() == [0, 1, 1]
+    assert signatures["transform_label"](examples=tf.constant([serialized(plan, train[1])]))["tfx_norm_label"] == 1
+
+
+def test_a_model_beside_a_variable_length_serves(tmp_path: Path) -> None:
+    plan = plan_of(
+        feature("x", "FLOAT", "z_score"),
+        feature("steps", "FLOAT", "z_score", shape="variable"),
+        feature("y", "INT", "label", shape=""),
+    )
+    train = [{"x": i, "steps": [float(at) for at in range(i % 4)], "y": i % 2} for i in range(24)]
+    frozen = write_transform_graph(plan, train, tmp_path)
+    model = build_model(ModelSpec(frozen.constants, "binary", 0.01, (4,), 0.0))
+    data = normalized_dataset(write_records(plan, train, tmp_path / "train"), frozen, batch_size=12)
+    assert np.isfinite(model.fit(data, epochs=1, verbose=0).history["loss"]).all()
+    export(model, frozen, "binary", str(tmp_path / "model"), str(tmp_path / "scratch"))
+    signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    texts = tf.constant([serialized(plan, row) for row in (train[3], {})])
+    assert signatures["serving_default"](examples=texts)["scores"].shape == (2,)

@@ -15,7 +15,7 @@ from components.frozen import FrozenTransform
 from components.moments.columns import SparseParts
 from components.moments.fingerprint import fingerprints
 from components.moments.finish import finish
-from components.moments.table_statistics import TableStatistics, analyzed
+from components.moments.table_statistics import TableStatistics, columns_read
 from components.moments.wire import encode
 from components.transform.preprocessing import apply_plan
 
@@ -24,9 +24,12 @@ _DTYPES = {"float32": np.float32, "int64": np.int64, "bytes": object}
 
 
 def feature(name: str, kind: str, *tags: str, shape: str | None = None) -> str:
-    """A feature of a schema in text form; ``shape`` such as "2,3", "" for a scalar, None where a row may lack it."""
-    form = "value_count { min: 1 max: 1 }"
-    if shape is not None:
+    """A feature of a schema in text form.
+
+    ``shape`` is such as "2,3", "" for a scalar, None where a row may lack it, "variable" for any number of values.
+    """
+    form = "" if shape == "variable" else "value_count { min: 1 max: 1 }"
+    if shape not in (None, "variable"):
         sizes = " ".join(f"dim {{ size: {size} }}" for size in shape.split(",") if size)
         form = f"shape {{ {sizes} }} presence {{ min_fraction: 1 }}"
     listed = " ".join(f'tag: "{tag}"' for tag in tags)
@@ -39,11 +42,11 @@ def plan_of(*features: str) -> FeaturePlan:
 
 
 def sparse_parts(values: Sequence[Any], dtype: Any) -> SparseParts:
-    """A column in which None is a row without a value."""
-    rows = [row for row, value in enumerate(values) if value is not None]
-    found = np.array([values[row] for row in rows], dtype)
-    indices = np.array([[row, 0] for row in rows], np.int64).reshape(-1, 2)
-    return SparseParts(indices, found, np.array([len(values), 1], np.int64))
+    """A column in which None is a row without a value, and a list holds the values of its row."""
+    lists = [[] if value is None else value if isinstance(value, list) else [value] for value in values]
+    indices = np.array([[row, at] for row, held in enumerate(lists) for at in range(len(held))], np.int64)
+    found = np.array([value for held in lists for value in held], dtype)
+    return SparseParts(indices.reshape(-1, 2), found, np.array([len(lists), max([1, *map(len, lists)])], np.int64))
 
 
 def numpy_columns(features: Iterable[Feature], rows: Sequence[Row]) -> list[Any]:
@@ -58,7 +61,7 @@ def numpy_columns(features: Iterable[Feature], rows: Sequence[Row]) -> list[Any]
 
 def tensors(plan: FeaturePlan, rows: Sequence[Row], *, label: bool = True) -> dict[str, Any]:
     """The raw tensors of these rows, as a parser gives them."""
-    features = [item for item in plan.used if label or item.role != "label"]
+    features = [item for item in plan.read if label or item.role not in ("label", "weight")]
     return {
         item.name: tf.SparseTensor(*column) if isinstance(column, SparseParts) else tf.constant(column)
         for item, column in zip(features, numpy_columns(features, rows), strict=True)
@@ -67,7 +70,7 @@ def tensors(plan: FeaturePlan, rows: Sequence[Row], *, label: bool = True) -> di
 
 def constants_of(plan: FeaturePlan, rows: Sequence[Row]) -> NormalizationConstants:
     """The constants of these rows."""
-    return finish(plan, TableStatistics.of(plan, numpy_columns(analyzed(plan), rows)))
+    return finish(plan, TableStatistics.of(plan, numpy_columns(columns_read(plan), rows)))
 
 
 def measured_constants(plan: FeaturePlan, rows: Sequence[Row]) -> tf.Tensor:
@@ -76,10 +79,15 @@ def measured_constants(plan: FeaturePlan, rows: Sequence[Row]) -> tf.Tensor:
 
 
 def transformed(plan: FeaturePlan, train: Sequence[Row], rows: Sequence[Row] | None = None) -> dict[str, Any]:
-    """What ``apply_plan`` makes of ``rows`` by the constants of ``train``, as NumPy arrays."""
+    """What ``apply_plan`` makes of ``rows`` by the constants of ``train``, as NumPy arrays; 0 where one is sparse."""
     measured = measured_constants(plan, train)
     outputs = apply_plan(tensors(plan, train if rows is None else rows), plan, lambda *_: measured)
-    return {name: output.numpy() for name, output in outputs.items()}
+    return {name: tf.sparse.to_dense(x).numpy() if is_sparse(x) else x.numpy() for name, x in outputs.items()}
+
+
+def is_sparse(column: Any) -> bool:
+    """Whether it is a SparseTensor."""
+    return isinstance(column, tf.SparseTensor)
 
 
 def write_transform_graph(plan: FeaturePlan, train: Sequence[Row], folder: Path) -> FrozenTransform:

@@ -85,6 +85,100 @@ def test_json_is_strict_json_with_a_version_and_the_digest() -> None:
     assert table["features"][2]["mean"] == "nan"
 
 
+ROBUST = Feature("r", "robust", "float32", (2,), True, axis=(0,))
+KEYED = Feature("k", "z_score_per_key", "float32", (), True, axis=(), key="word")
+
+
+def rich_constants(
+    keyed: Feature = KEYED, values: Any = VALUES, keys: Any = (b"a", b"\xff\0", b"a", b"a", b"b", b"")
+) -> Any:
+    """With quartiles and a table by key; the first two analysed features."""
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = keys
+    pairs = np.resize(np.float32([1, 2, 1e-45, 4, -3e38, 8]), (len(values), 2))
+    plan = FeaturePlan((ROBUST, keyed, dataclasses.replace(WORD, dense=True)))
+    return finish(plan, TableStatistics.of(plan, [pairs, values, texts]))
+
+
+def test_quartiles_and_tables_by_key_come_back_with_the_same_bits() -> None:
+    constants = rich_constants()
+    again = NormalizationConstants.from_json(constants.to_json())
+    assert (again.digest, again.to_json()) == (constants.digest, constants.to_json())
+    for field in ("quartiles", "quartile_error"):
+        one, other = getattr(constants["r"], field), getattr(again["r"], field)
+        assert (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
+    assert again["r"].quartiles.tolist() == [[np.float32(-3e38), 2], [np.float32(1e-45), 4], [1, 8]]
+    assert again["r"].quartile_error.tolist() == [0, 0]
+    one, other = constants["k"].by_key, again["k"].by_key
+    assert other.keys == one.keys == (b"", b"a", b"\xff\0")
+    for field in ("count", "min", "max", "mean", "variance", "sigma"):
+        before, after = getattr(one, field), getattr(other, field)
+        assert (before.shape, before.dtype, before.tobytes()) == (after.shape, after.dtype, after.tobytes())
+    assert one.count.tolist() == [1, 2, 1]
+    assert again["k"].quartiles is again["r"].by_key is None
+
+
+def test_the_digest_covers_quartiles_and_tables_by_key() -> None:
+    digest = rich_constants().digest
+    assert rich_constants(dataclasses.replace(KEYED, unseen="zero", unit="s")).digest == digest
+    others = [
+        rich_constants(dataclasses.replace(KEYED, min_count=9)),
+        rich_constants(keys=(b"a", b"\xff\0", b"a", b"a", b"b", b"c")),
+        rich_constants(keys=(b"a", b"a", b"\xff\0", b"a", b"b", b"")),
+    ]
+    assert len({digest, *(constants.digest for constants in others)}) == 4
+    # The means of the keys are untouched, and still the quartiles count.
+    table = rich_constants()["r"]
+    moved = dataclasses.replace(table, quartiles=table.quartiles + 1)
+    wider = dataclasses.replace(table, quartile_error=table.quartile_error + 1)
+    by_name = rich_constants().by_name
+    for changed in (moved, wider):
+        assert dataclasses.replace(rich_constants(), by_name={**by_name, "r": changed}).digest != digest
+
+
+def rich_edit(at: int, *path: Any, value: Any) -> str:
+    table = json.loads(rich_constants().to_json())
+    place = table["features"][at]
+    for key in path[:-1]:
+        place = place[key]
+    assert place[path[-1]] != value
+    place[path[-1]] = value
+    return json.dumps(table)
+
+
+RICH_EDITS = {
+    **{f"decimal {name}": rich_edit(0, name, 0, value=[0.5, 0.5]) for name in ("quartiles",)},
+    "hex quartile": rich_edit(0, "quartiles_hex", 1, 1, value=(0.5).hex()),
+    "decimal error": rich_edit(0, "quartile_error", 1, value=0.5),
+    "hex error": rich_edit(0, "quartile_error_hex", 1, value=(0.5).hex()),
+    "no quartiles": rich_edit(0, "quartiles_hex", value=None),
+    "key": rich_edit(1, "by_key", "keys", 0, value="z"),
+    "key that is none": rich_edit(1, "by_key", "keys", 0, value=7),
+    "keys as one text": rich_edit(1, "by_key", "keys", value="abc"),
+    "count of a key": rich_edit(1, "by_key", "count", 1, value=3),
+    "count of a fraction": rich_edit(1, "by_key", "count", 1, value=2.5),
+    **{f"decimal {n} of a key": rich_edit(1, "by_key", n, 1, value=0.5) for n in ("min", "max", "mean", "variance")},
+    **{f"hex {n} of a key": rich_edit(1, "by_key", f"{n}_hex", 1, value=(0.5).hex()) for n in ("mean", "variance")},
+    "sigma of a key": rich_edit(1, "by_key", "sigma", 1, value=0.5),
+    "no table": rich_edit(1, "by_key", value=None),
+}
+
+
+@pytest.mark.parametrize("text", RICH_EDITS.values(), ids=RICH_EDITS)
+def test_edited_quartiles_and_tables_are_refused(text: str) -> None:
+    with pytest.raises(DigestError, match=r"c\.json"):
+        NormalizationConstants.from_json(text, "c.json")
+
+
+@pytest.mark.parametrize("gone", ["by_key", "quartiles_hex", "quartile_error_hex"])
+def test_quartiles_and_tables_that_are_gone_are_missed(gone: str) -> None:
+    table = json.loads(rich_constants().to_json())
+    (holder,) = [item for item in table["features"] if gone in item]
+    del holder[gone]
+    with pytest.raises(DigestError, match=r"c\.json"):
+        NormalizationConstants.from_json(json.dumps(table), "c.json")
+
+
 def edited(change: Callable[[Any], None]) -> str:
     table = json.loads(constants_of().to_json())
     change(table)

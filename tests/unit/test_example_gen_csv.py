@@ -242,3 +242,10 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("builtins.open", refuse)  # chmod would not stop root
     with pytest.raises(DataError, match=r"t\.csv: no permission to read it"):
         tables.infer_types([path])
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_named(tmp_path: Path, mark: str, name: str) -> None:
+    path = write(tmp_path, f"a{mark}b\n1,5{mark}2\n")
+    with pytest.raises(DataError, match=f"line 2: expected 1 columns.*separated by {name}: write the file with commas"):
+        read(path)

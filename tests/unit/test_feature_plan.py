@@ -116,7 +116,17 @@ def test_one_value_a_row_comes_out_as_a_scalar_however_it_is_declared(form: str)
     assert feature_of("z_score", form=form).model_shape == ()
 
 
-ROLES = ["z_score", "min_max", "category", "label", "passthrough", "ignore"]
+ROLES = [
+    "z_score",
+    "z_score_per_key:<key>",
+    "min_max",
+    "robust",
+    "category",
+    "label",
+    "weight",
+    "passthrough",
+    "ignore",
+]
 
 
 @pytest.mark.parametrize(
@@ -133,8 +143,11 @@ ROLES = ["z_score", "min_max", "category", "label", "passthrough", "ignore"]
         ("z_score", "unit"),
         ("",),
         ("z_score ",),
-        ("weight",),
-        ("robust",),
+        ("z_score_per_key",),
+        ("z_score_per_key:",),
+        ("robust:x",),
+        ("z_score", "z_score_per_key:x"),
+        ("image",),
     ],
 )
 def test_exactly_one_known_role_is_required(tags: tuple[str, ...]) -> None:
@@ -236,10 +249,9 @@ def test_a_feature_without_a_type_is_refused() -> None:
 @pytest.mark.parametrize(
     ("role", "kind", "form"),
     [
-        ("z_score", "FLOAT", ""),
-        ("min_max", "INT", "value_count { min: 1 }"),
-        ("z_score", "FLOAT", "value_count { min: 0 max: 1 }"),
-        ("z_score", "FLOAT", "value_count { min: 2 max: 2 }"),
+        ("z_score_per_key:x", "FLOAT", ""),
+        ("z_score_per_key:x", "INT", "shape { dim { size: 2 } }"),
+        ("weight", "FLOAT", "value_count { min: 0 max: 1 }"),
         ("category", "BYTES", "shape { dim { size: 2 } }"),
         ("category", "BYTES", ""),
         ("label", "INT", "shape { dim { size: 3 } }"),
@@ -248,7 +260,7 @@ def test_a_feature_without_a_type_is_refused() -> None:
 )
 def test_a_form_that_the_role_cannot_take_is_refused_with_the_one_to_declare(role: str, kind: str, form: str) -> None:
     message = refusal(role, kind=kind, form=form)
-    assert repr(role) in message or f"a {role}" in message
+    assert f"role {role.partition(':')[0]!r}" in message
     assert re.search("Declare (a )?`shape", message)
 
 
@@ -268,7 +280,9 @@ def test_two_labels_are_refused_by_name() -> None:
     "text", ["", 'feature { name: "c" type: BYTES shape {} annotation { tag: "category" } }'], ids=["empty", "category"]
 )
 def test_a_schema_without_a_feature_to_normalize_is_refused(text: str) -> None:
-    with pytest.raises(SchemaError, match=r"No feature to normalize.*'z_score' or 'min_max'"):
+    with pytest.raises(
+        SchemaError, match=r"No feature to normalize.*'z_score' or 'z_score_per_key' or 'min_max' or 'robust'"
+    ):
         plan_of(text)
 
 

@@ -135,10 +135,14 @@ def test_the_example_of_the_readme_gives_a_plan(tmp_path: Path) -> None:
 def test_the_readme_lists_the_roles_types_and_options_that_a_plan_accepts() -> None:
     rows = rows_of_table("role | types | options | what the model gets")
     listed = {role.strip("| `"): (types, options) for role, types, options, _ in rows}
-    assert tuple(listed) == ROLES
+    assert tuple(role.partition(":")[0] for role in listed) == ROLES
     values = {"axis": "axis=all", "missing": "missing=mean", "nonfinite": "nonfinite=clip", "clip": "clip=3"}
-    values |= {"log1p": "log1p", "max_keys": "max_keys=9", "unit": "unit=m"}
-    other = 'feature { name: "x" type: INT shape {} annotation { tag: "z_score" } }'
+    values |= {"log1p": "log1p", "max_keys": "max_keys=9", "unit": "unit=m", "min_count": "min_count=9"}
+    values |= {"unseen": "unseen=zero"}
+    assert {f"`{option}`" for option in values} == {
+        name for name, *_ in rows_of_table("option | values | default | meaning")
+    }
+    other = 'feature { name: "<key>" type: INT shape {} annotation { tag: "z_score" } }'
     for role, (types, options) in listed.items():
         for kind in ("FLOAT", "INT", "BYTES"):
             for option, tag in values.items():

@@ -9,7 +9,7 @@ from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments import Moments
 from components.moments.columns import SparseParts
-from components.moments.table_statistics import KeyCounts, TableStatistics, analyzed
+from components.moments.table_statistics import KeyCounts, TableStatistics, analyzed, columns_read
 
 
 def texts(*values: bytes) -> npt.NDArray[np.object_]:
@@ -33,9 +33,22 @@ def number(**options: Any) -> Feature:
 
 
 def test_ignored_and_passed_on_features_are_not_analysed() -> None:
-    roles = ["ignore", "z_score", "passthrough", "label", "category", "min_max"]
+    roles = ["ignore", "z_score", "passthrough", "label", "category", "min_max", "robust", "weight", "z_score_per_key"]
     plan = FeaturePlan(tuple(Feature(role, role, "int64", (), True) for role in roles))
-    assert [feature.name for feature in analyzed(plan)] == ["z_score", "label", "category", "min_max"]
+    expected = ["z_score", "label", "category", "min_max", "robust", "weight", "z_score_per_key"]
+    assert [feature.name for feature in analyzed(plan)] == expected
+
+
+def test_a_column_that_rows_are_grouped_by_is_read_whatever_its_role() -> None:
+    roles = ["ignore", "z_score", "passthrough", "category"]
+    columns = [Feature(role, role, "int64", (), True) for role in roles]
+    grouped = Feature("x", "z_score_per_key", "float32", (), True, key="ignore")
+    assert [feature.name for feature in columns_read(FeaturePlan((*columns, grouped)))] == [
+        "ignore",
+        "z_score",
+        "category",
+        "x",
+    ]
 
 
 def test_a_table_of_numbers_and_texts() -> None:
@@ -172,3 +185,110 @@ def test_columns_of_different_length_are_refused() -> None:
 def test_a_column_too_few_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         TableStatistics.of(FeaturePlan((number(), number(name="z"))), [np.float32([1])])
+
+
+def lists(*rows: list[Any], dtype: Any = np.float32) -> SparseParts:
+    where = [[row, at] for row, held in enumerate(rows) for at in range(len(held))]
+    values = np.array([value for held in rows for value in held], dtype)
+    return SparseParts(np.array(where, np.int64).reshape(-1, 2), values, np.array([len(rows), 9]))
+
+
+def steps(**options: Any) -> Feature:
+    return number(**{"shape": None, "dense": False} | options)
+
+
+def test_a_variable_length_has_one_statistic_over_all_values_and_its_empty_rows_are_missing() -> None:
+    found = statistics_of(steps(), lists([2, 4, 4], [], [4, 5, 5, np.nan], [np.inf], [7, 9], []))
+    assert (found.mean.shape, found.mean.item(), found.variance.item()) == ((), 5.0, 4.0)
+    assert (found.count, found.missing, found.nan, found.pos_inf, found.min, found.max) == (8, 2, 1, 1, 2, 9)
+
+
+def test_a_variable_length_of_nothing_but_empty_rows_is_all_missing() -> None:
+    found = statistics_of(steps(dtype="int64"), lists([], [], dtype=np.int64))
+    assert (found.count, found.missing) == (0, 2)
+
+
+def test_the_logarithm_of_a_variable_length_is_taken_of_each_value() -> None:
+    found = statistics_of(steps(log1p=True), lists([0, 0], [], [0]))
+    assert (found.count, found.missing, found.max) == (3, 1, 0.0)
+    with pytest.raises(DataError, match="'x' holds -3"):
+        statistics_of(steps(log1p=True), lists([0, -3]))
+
+
+WEIGHT = Feature("w", "weight", "float32", (), True)
+
+
+def test_a_weight_weighs_every_value_of_its_row() -> None:
+    plan = FeaturePlan((steps(), number(name="z", shape=(2,), axis=()), WEIGHT))
+    batch = [lists([1, 4], [], [9], [100]), np.float32([[1, 3], [5, 5], [0, 0], [7, 7]]), np.float32([2, 3, 1, 0])]
+    found = TableStatistics.of(plan, batch).features
+    x, z, w = (found[name] for name in "xzw")
+    assert isinstance(x, Moments)
+    assert isinstance(z, Moments)
+    assert isinstance(w, Moments)
+    # (2 * 1 + 2 * 4 + 9) / 5; the empty row weighs something, the last one does not.
+    assert (x.mean.item(), x.count, x.missing, x.max) == (3.8, 3, 1, 9)
+    assert (z.mean.item(), z.count) == ((2 * 4 + 3 * 10) / 12, 6)
+    # The weight's own statistic weighs nothing.
+    assert (w.mean, w.count, w.min, w.max) == (1.5, 4, 0, 3)
+
+
+def test_a_weight_may_come_sparse_or_whole_and_weighs_a_numeric_label() -> None:
+    label = Feature("y", "label", "int64", (), True)
+    weight = Feature("w", "weight", "int64", (1,), True)
+    found = TableStatistics.of(FeaturePlan((label, weight)), [np.int64([0, 1]), np.int64([[1], [3]])]).features["y"]
+    assert isinstance(found, Moments)
+    assert found.mean == 0.75
+    weight = Feature("w", "weight", "float32", (), False)
+    batch = [np.int64([0, 1]), sparse(2, [0, 1], np.float32([1, 3]))]
+    found = TableStatistics.of(FeaturePlan((label, weight)), batch).features["y"]
+    assert isinstance(found, Moments)
+    assert found.mean == 0.75
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.float32([1, -1]), np.float32([1, np.nan]), np.float32([np.inf, 1]), sparse(2, [1], np.float32([1]))],
+    ids=["negative", "nan", "infinite", "missing"],
+)
+def test_a_weight_that_is_none_is_an_error_that_names_it(weights: Any) -> None:
+    with pytest.raises(DataError, match="The weight 'w' must be a number of at least 0 in every row"):
+        TableStatistics.of(FeaturePlan((number(), WEIGHT)), [np.float32([1, 2]), weights])
+    with pytest.raises(DataError, match="exact in float32"):
+        batch = [np.float32([1, 2]), np.int64([2**24 + 1, 1])]
+        TableStatistics.of(FeaturePlan((number(), Feature("w", "weight", "int64", (), True))), batch)
+
+
+def test_a_row_of_weight_zero_enters_no_category_and_no_key_but_stays_in_the_labels_vocabulary() -> None:
+    plan = FeaturePlan(
+        (
+            Feature("c", "category", "bytes", (), False),
+            Feature("y", "label", "bytes", (), True),
+            Feature("k", "z_score_per_key", "float32", (), True, axis=(), key="c"),
+            number(role="robust"),
+            WEIGHT,
+        )
+    )
+    keys = sparse(5, [0, 1, 2], texts(b"a", b"b", b"a"))
+    numbers = np.float32([1, 2, 4, 8, 16])
+    batch = [keys, texts(b"n", b"u", b"y", b"n", b"u"), numbers, numbers, np.float32([2, 0, 0.5, 1, 0])]
+    found: Any = TableStatistics.of(plan, batch).features
+    assert found["c"] == KeyCounts(Counter({b"a": 2}), 1)
+    assert found["y"] == KeyCounts(Counter({b"n": 2, b"u": 2, b"y": 1}), 0)
+    assert (found["k"].keys, found["k"].by_key.mean.tolist()) == ((b"a",), [(2 * 1 + 0.5 * 4) / 2.5])
+    assert found["x"].orders[0].quartiles()[0].tolist() == [1, 4, 8]
+
+
+def test_quartiles_take_finite_values_of_each_element_or_of_all() -> None:
+    rows = np.float32([[1, 10], [np.nan, 20], [2, np.inf], [-np.inf, 30], [3, 40]])
+    apart = statistics_of(number(role="robust", shape=(2,), axis=(0,)), rows)
+    assert [order.quartiles()[0].tolist() for order in apart.orders] == [[1, 2, 3], [10, 20, 30]]
+    together = statistics_of(number(role="robust", shape=(2,), axis=()), rows)
+    assert [order.quartiles()[0].tolist() for order in together.orders] == [[2, 10, 30]]
+    assert (together.moments.nan, together.moments.pos_inf, together.moments.neg_inf) == (1, 1, 1)
+
+
+def test_quartiles_of_a_variable_length() -> None:
+    found = statistics_of(steps(role="robust"), lists([5, 1], [], [4, 2, 3]))
+    assert found.orders[0].quartiles()[0].tolist() == [2, 3, 4]
+    assert found.moments.missing == 1

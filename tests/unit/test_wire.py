@@ -12,7 +12,7 @@ from components.feature_plan import Feature, FeaturePlan
 from components.moments import Moments
 from components.moments.finish import finish
 from components.moments.table_statistics import KeyCounts, TableStatistics
-from components.moments.wire import NUMERIC_ROWS, elements, encode, lookup_features, neutral
+from components.moments.wire import NUMERIC_ROWS, elements, encode, lookups, neutral
 
 
 def keys_of(texts: Sequence[bytes]) -> npt.NDArray[np.int64]:
@@ -136,7 +136,7 @@ def test_lookups_follow_each_other_in_schema_order() -> None:
     assert flat == [2, k, k, 0, -1, 2, 7, 7, 1, 0, 2, v, v, 1, 0]
     assert texts == [b"k", b"", b"v", b""]
     plan = FeaturePlan((number(), *(feature for feature, _ in columns), Feature("z", "label", "int64", (), True)))
-    assert [feature.name for feature in lookup_features(plan)] == ["y", "n", "w"]
+    assert [owner.name for owner, column in lookups(plan) if owner is column] == ["y", "n", "w"]
 
 
 def test_two_texts_with_one_fingerprint_are_an_error_that_names_the_feature() -> None:
@@ -158,3 +158,46 @@ def test_the_neutral_form_has_the_layout_of_an_analysis_that_saw_no_key() -> Non
     assert [len(element) for element in nothing[1:]] == [len(element) for element in wire[1:]]
     assert not np.frombuffer(nothing[1], "<f8").any()
     assert np.frombuffer(nothing[2], "<i8").tolist() == [1, 0, 0] * 3
+
+
+def table_of(plan: FeaturePlan, *columns: Any) -> dict[str, list[float]]:
+    wire = encode(finish(plan, TableStatistics.of(plan, list(columns))), keys_of)
+    table = np.frombuffer(wire[1], "<f8").reshape(len(NUMERIC_ROWS), -1)
+    return dict(zip(NUMERIC_ROWS, table.tolist(), strict=True))
+
+
+def test_robust_is_the_median_and_one_over_the_distance_of_the_quartiles() -> None:
+    plan = FeaturePlan((number(role="robust", missing="constant:0"), number("m", role="robust")))
+    values = np.float32([1, 2, 3, 4, 5, 6, 7, 16])  # quartiles 2, 4, 6
+    rows = table_of(plan, values, values)
+    assert (rows["center"], rows["scale"], rows["filled"]) == ([4, 4], [0.25, 0.25], [-1, 0])
+    assert (rows["lowest"], rows["highest"]) == ([-0.75] * 2, [3, 3])
+
+
+def test_equal_quartiles_are_no_spread() -> None:
+    rows = table_of(FeaturePlan((number(role="robust"),)), np.float32([1, 5, 5, 5, 9]))
+    assert (rows["center"], rows["scale"], rows["filled"], rows["highest"]) == ([5], [0], [0], [0])
+
+
+@pytest.mark.parametrize(
+    ("unseen", "last"), [("global", (3.0, 1 / 5**0.5)), ("zero", (0.0, 0.0)), ("error", (3.0, 1 / 5**0.5))]
+)
+def test_numbers_by_key_follow_those_by_element_and_end_with_an_unseen_key(
+    unseen: str, last: tuple[float, float]
+) -> None:
+    keyed = Feature("k", "z_score_per_key", "float32", (), True, axis=(), key="n", unseen=unseen)
+    plan = FeaturePlan((keyed, Feature("n", "ignore", "int64", (), True), number()))
+    rows = table_of(plan, np.float32([0, 2, 4, 6]), np.int64([7, 7, -5, -5]), np.float32([9, 11, 9, 11]))
+    # Keys in byte order of their decimal text: -5, 7. The global variance of 0, 2, 4, 6 is 5.
+    assert rows["center"] == [10, 5, 1, last[0]]
+    assert rows["scale"] == pytest.approx([1, 1, 1, last[1]], rel=1e-15)
+    assert rows["filled"] == [0, 0, 0, 0]
+
+
+def test_the_ids_of_a_key_lookup_are_places_in_the_numbers() -> None:
+    keyed = Feature("k", "z_score_per_key", "float32", (), True, axis=(), key="n")
+    plan = FeaturePlan((keyed, Feature("n", "ignore", "int64", (), True)))
+    constants = finish(plan, TableStatistics.of(plan, [np.float32([1, 2, 3]), np.int64([10, -5, 9])]))
+    # Texts in byte order: -5, 10, 9; numbers in rising order: -5, 9, 10.
+    assert np.frombuffer(encode(constants, keys_of)[2], "<i8").tolist() == [4, -5, 9, 10, 10, 0, 2, 1, 3]
+    assert [len(element) for element in neutral(plan)] == [0, 48, 24]
