@@ -23,7 +23,7 @@ _LINE_LENGTH = 120
 _INNER_MESSAGE = re.compile(r"^  (?P<name>\w+) \{\n(?P<body>(?:    .*\n)*)  \}$", re.MULTILINE)
 _HEAD = """\
 # Proposed from {rows:,} rows of {source}: review it. The comments say why; the tags decide.
-# Each feature carries one role tag (z_score, min_max, category, label, passthrough, ignore), and options as further
+# Each feature carries one role tag (z_score, min_max, robust, category, label, weight ...), and options as further
 # tags, for instance tag: "clip=5", "log1p", "missing=indicator", "unit=millimetre".
 
 default_environment: "TRAINING"

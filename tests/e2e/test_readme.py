@@ -104,6 +104,9 @@ def test_its_own_pipeline_and_dataset_work(tmp_path: Path) -> None:
         + "FILES = f'{ROOT}/ArrowExampleGen/examples/*/Split-train/*'\n"
         + code_after("test: own dataset")
         + SEEN
+        + "\nin_the_pipeline = frozen.digest\n"
+        + code_after("test: analyze")
+        + "assert frozen.digest == in_the_pipeline\n"
     )
     out = output_of([sys.executable, str(script)], tmp_path, PYTHONPATH=str(REPOSITORY))
     (seen,) = re.findall(r"^SEEN (.*)$", out, re.MULTILINE)
