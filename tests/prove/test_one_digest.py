@@ -14,7 +14,7 @@ from components.moments.table_statistics import TableStatistics, columns_read
 
 pytestmark = pytest.mark.prove
 
-ROWS = table(1_500)
+ROWS = table(1_200)
 PERMUTATIONS, SHARDS, BATCH_SIZES = 50, (1, 7, 64), (1, 1_000, 20_000)
 
 

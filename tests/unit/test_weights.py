@@ -57,11 +57,11 @@ def test_a_hand_computed_table() -> None:
 
 
 def test_weights_agree_with_scikit_learn_and_numpy() -> None:
-    from sklearn.preprocessing import StandardScaler
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
 
     values, weights = rng.normal(3, 2, (300, 2)), rng.uniform(0.5, 2, 300).astype(np.float32)
     found = Moments.of(values, weights)
-    scaler = StandardScaler().fit(values, sample_weight=weights)
+    scaler = preprocessing.StandardScaler().fit(values, sample_weight=weights)
     np.testing.assert_allclose(found.mean, scaler.mean_, rtol=1e-12)
     np.testing.assert_allclose(found.variance, scaler.var_, rtol=1e-12)
     np.testing.assert_allclose(found.mean, np.average(values, axis=0, weights=weights), rtol=1e-12)
