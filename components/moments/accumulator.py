@@ -67,7 +67,7 @@ class Moments:
           ValueError: a scalar, a type that is not a real number, a shape that does not fit, or a weight that is
             negative, not finite or not a float32.
         """
-        table = _readable(np.asarray(values))
+        table = readable(np.asarray(values))
         shape = table.shape[1:]
         columns = np.ascontiguousarray(table.reshape(len(table), int(np.prod(shape, dtype=np.int64))).T)
         present = None if mask is None else _spread(np.asarray(mask, np.bool_), table, "mask")
@@ -204,7 +204,8 @@ EXTREMES = ("lowest", "highest")
 FIELDS = (*COUNTS, *SUMS, *EXTREMES)
 
 
-def _readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same numbers as float32, float64 or int64, exactly; float16 and bfloat16 are subsets of float32."""
     if values.ndim == 0:
         raise ValueError("Moments.of reads [rows, *shape] but got a scalar; wrap it in a list.")
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from components.errors import DataError
 from components.feature import Feature
+from components.moments.accumulator import readable
 from components.moments.log1p import log1p
 
 
@@ -96,7 +97,7 @@ def block_of(feature: Feature, column: Column) -> Block:
       DataError: ``log1p`` of a value of -1 or less.
     """
     values = _logarithms(feature, column) if feature.log1p else column.values
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.int64, copy=False)
+    values = readable(values)
     owner = np.arange(len(values)) if column.owner is None else column.owner
     shape, kept = values.shape[1:], feature.axis if feature.role != "label" else None
     kept = tuple(range(len(shape))) if kept is None or feature.shape is None else kept

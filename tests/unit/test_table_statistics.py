@@ -1,4 +1,5 @@
 from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -292,3 +293,15 @@ def test_quartiles_of_a_variable_length() -> None:
     found = statistics_of(steps(role="robust"), lists([5, 1], [], [4, 2, 3]))
     assert found.orders[0].quartiles()[0].tolist() == [2, 3, 4]
     assert found.moments.missing == 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "uint8", "int32", "bool"])
+def test_a_tensor_of_another_type_inside_a_preprocessing_fn_is_taken_exactly(dtype: str) -> None:
+    import ml_dtypes
+
+    values = np.array([0, 1, 1, 0.5 if "float" in dtype else 1], ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    found = statistics_of(number(), values)
+    exact = [Fraction(float(value)) for value in values]
+    mean = sum(exact) / 4
+    assert found.mean.item() == float(mean)
+    assert found.variance.item() == float(sum((value - mean) ** 2 for value in exact) / 4)
