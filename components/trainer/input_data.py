@@ -1,21 +1,19 @@
 """Raw tf.Examples -> normalized batches: one parallel map that parses and normalizes whole batches."""
 
-import os
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from components.errors import DataError
 from components.feature_plan import model_name
 from components.frozen import FrozenTransform
+from components.frozen.record_files import Files, matching_files
 
 # Records held for shuffling: about 100 MB of tabular tf.Examples.
 _SHUFFLE_RECORDS = 200_000
 
 
 def normalized_dataset(
-    files_or_pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    files_or_pattern: Files,
     frozen: FrozenTransform,
     *,
     batch_size: int,
@@ -44,7 +42,7 @@ def normalized_dataset(
     Raises:
       DataError: no file matches.
     """
-    files = _files(files_or_pattern)
+    files = matching_files(files_or_pattern)
     label, weight = frozen.plan.label, frozen.plan.weight
 
     @tf.autograph.experimental.do_not_convert
@@ -73,16 +71,6 @@ def normalized_dataset(
         .prefetch(tf.data.AUTOTUNE)
         .with_options(options)
     )
-
-
-def _files(files_or_pattern: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
-    if isinstance(files_or_pattern, (str, os.PathLike)):
-        found = sorted(tf.io.gfile.glob(str(files_or_pattern)))
-    else:
-        found = [file for name in files_or_pattern for file in sorted(tf.io.gfile.glob(str(name)))]
-    if not found:
-        raise DataError(f"No TFRecord file matches {files_or_pattern}. Give existing files or a glob.")
-    return found
 
 
 def _records(file: tf.Tensor) -> tf.data.Dataset:

@@ -12,13 +12,12 @@ from components.constants import NormalizationConstants
 from components.errors import ConfigError, DataError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
+from components.frozen.record_files import Files, compression_of, matching_files
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics, columns_read
 from components.transform.trace import frozen_graph, raw_feature_spec
 from schemas.loader import load_schema
-
-Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 # Rows parsed at once: enough for the fixed cost of a call to vanish, few enough for 2,000 features in memory.
 _BATCH = 8_192
@@ -56,20 +55,6 @@ def analyze(
     return FrozenTransform(frozen_graph(constants))
 
 
-def matching_files(files_or_pattern: Files) -> list[str]:
-    """The files that match, sorted within each pattern.
-
-    Raises:
-      DataError: none does.
-    """
-    single = isinstance(files_or_pattern, (str, os.PathLike))
-    patterns = [files_or_pattern] if single else list(files_or_pattern)  # type: ignore[arg-type]
-    found = [file for name in patterns for file in sorted(tf.io.gfile.glob(str(name)))]
-    if not found:
-        raise DataError(f"No TFRecord file matches {files_or_pattern}. Give existing files or a glob.")
-    return found
-
-
 def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _BATCH) -> TableStatistics:
     """The exact statistics of all rows, read and parsed by TensorFlow's own kernels; no runner.
 
@@ -86,7 +71,7 @@ def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _
         return parsed
 
     for file in files:
-        records = tf.data.TFRecordDataset(file, "GZIP" if file.endswith(".gz") else "", buffer_size=8 << 20)
+        records = tf.data.TFRecordDataset(file, compression_of(file), buffer_size=8 << 20)
         batches = records.batch(batch_size).map(parse, num_parallel_calls=2)
         try:
             for batch in batches.prefetch(2):
