@@ -158,7 +158,16 @@ def _constants_in(graph: tf.Graph, values: Mapping[str, Any], source: str) -> No
         for op in graph.get_operations()
         if op.type == "Const" and op.outputs[0].dtype == tf.string
     ]
-    for vector in strings:
-        if vector.ndim == 1 and vector.size and b'"format_version"' in vector[0][:100]:
-            return NormalizationConstants.from_json(vector[0], source)
-    raise DataError(f"{source} holds no normalization constants: its preprocessing_fn did not call global_moments.")
+    found = {
+        vector[0]: NormalizationConstants.from_json(vector[0], source)
+        for vector in strings
+        if vector.ndim == 1 and vector.size and b'"format_version"' in vector[0][:100]
+    }
+    if len(found) > 1:
+        raise DataError(
+            f"{source} holds {len(found)} different sets of constants: its preprocessing_fn called global_moments more "
+            "than once. Measure all features in one call, by one plan."
+        )
+    if not found:
+        raise DataError(f"{source} holds no normalization constants: its preprocessing_fn did not call global_moments.")
+    return next(iter(found.values()))

@@ -14,14 +14,22 @@ def matching_files(files_or_pattern: Files) -> list[str]:
     """The files that match, sorted within each pattern.
 
     Raises:
-      DataError: none does.
+      DataError: none does, or one is named twice.
     """
     single = isinstance(files_or_pattern, (str, os.PathLike))
     patterns = [files_or_pattern] if single else list(files_or_pattern)  # type: ignore[arg-type]
-    found = [file for name in patterns for file in sorted(tf.io.gfile.glob(str(name)))]
+    found = [file for name in patterns for file in _matching(str(name))]
     if not found:
         raise DataError(f"No TFRecord file matches {files_or_pattern}. Give existing files or a glob.")
+    twice = sorted({file for file in found if found.count(file) > 1}) if len(set(found)) < len(found) else []
+    if twice:
+        raise DataError(f"{twice[0]} is named more than once in {files_or_pattern}: its rows would count twice.")
     return found
+
+
+def _matching(name: str) -> list[str]:
+    """A file of exactly this name comes first: brackets may be part of it."""
+    return [name] if tf.io.gfile.exists(name) else sorted(tf.io.gfile.glob(name))
 
 
 def compression_of(file: str) -> str:

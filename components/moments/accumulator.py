@@ -67,7 +67,7 @@ class Moments:
           ValueError: a scalar, a type that is not a real number, a shape that does not fit, or a weight that is
             negative, not finite or not a float32.
         """
-        table = readable(np.asarray(values))
+        table = readable(np.asanyarray(values))
         shape = table.shape[1:]
         columns = np.ascontiguousarray(table.reshape(len(table), int(np.prod(shape, dtype=np.int64))).T)
         present = None if mask is None else _spread(np.asarray(mask, np.bool_), table, "mask")
@@ -206,6 +206,10 @@ FIELDS = (*COUNTS, *SUMS, *EXTREMES)
 
 def readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The same numbers as float32, float64 or int64, exactly; float16 and bfloat16 are subsets of float32."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError("Moments.of reads plain arrays but got a masked one; give its data, and mask=~array.mask.")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     if values.ndim == 0:
         raise ValueError("Moments.of reads [rows, *shape] but got a scalar; wrap it in a list.")
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
@@ -268,8 +272,15 @@ def _without_negative_zero(extremes: npt.NDArray[Any]) -> list[int | float]:
     return (extremes + extremes.dtype.type(0)).tolist()  # type: ignore[no-any-return]
 
 
+def _one_extreme(a: Any, b: Any, pick: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    # Of an integer and an equal float, the float: which came first must not matter.
+    return float(a) if a == b and isinstance(b, float) else pick(a, b)
+
+
 def _merge_extremes(left: ObjectArray, right: ObjectArray, pick: Any) -> ObjectArray:
-    merged = [b if a is None else a if b is None else pick(a, b) for a, b in zip(left.flat, right.flat, strict=True)]
+    merged = [_one_extreme(a, b, pick) for a, b in zip(left.flat, right.flat, strict=True)]
     return _object_array(merged, left.shape)
 
 

@@ -39,7 +39,7 @@ def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
     Raises (when the analysis runs):
       DataError: see ``components.moments.finish``.
     """
-    columns = [inputs[feature.name] for feature in columns_read(plan)]
+    columns = [as_sparse(inputs[feature.name]) for feature in columns_read(plan)]
     sparse = tuple(isinstance(column, tf.SparseTensor) for column in columns)
     analyzer = tft.experimental.CacheablePTransformAnalyzer(
         make_accumulators_ptransform=MakeStatistics(plan, sparse),
@@ -55,6 +55,11 @@ def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
         name="global_moments",
     )
     return measured
+
+
+def as_sparse(column: Any) -> Any:
+    """A RaggedTensor as a SparseTensor, anything else as it is."""
+    return column.to_sparse() if isinstance(column, tf.RaggedTensor) else column
 
 
 def _parts(column: Any) -> tuple[tf.Tensor, ...]:

@@ -19,7 +19,9 @@ from components.moments.accumulator import Moments
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
 from components.moments.key_counts import KeyCounts
-from components.moments.table_statistics import FeatureStatistics, TableStatistics
+from components.moments.limits import refuse_too_many_keys
+from components.moments.merge_tree import MergeTree
+from components.moments.table_statistics import ANALYSIS_VERSION, FeatureStatistics, TableStatistics
 from components.moments.wire import encode
 
 METRICS_NAMESPACE = "tfx_norm"
@@ -35,17 +37,18 @@ class _AccumulateBundle(beam.DoFn):
         self._values_rejected = beam.metrics.Metrics.counter(METRICS_NAMESPACE, "values_rejected")
 
     def start_bundle(self) -> None:
-        self._statistics = TableStatistics.empty(self._plan)
+        self._tree = MergeTree(self._plan)
 
     def process(self, parts: tuple[Any, ...]) -> None:
         batch = TableStatistics.of(self._plan, regroup(parts, self._sparse))
         self._rows_seen.inc(batch.rows)
-        self._statistics = self._statistics.merge(batch)
+        self._tree.add(batch)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
-        self._values_rejected.inc(sum(map(_rejected, self._statistics.features.values())))
-        yield WindowedValue(self._statistics.to_bytes(), window.max_timestamp(), [window])
+        statistics = self._tree.merged()
+        self._values_rejected.inc(sum(map(_rejected, statistics.features.values())))
+        yield WindowedValue(statistics.to_bytes(), window.max_timestamp(), [window])
 
 
 def _rejected(statistics: FeatureStatistics) -> int:
@@ -101,14 +104,14 @@ class MergeStatistics(beam.CombineFn):
 
     def add_input(self, accumulator: TableStatistics, element: bytes) -> TableStatistics:
         """One bundle's statistics more."""
-        return accumulator.merge(TableStatistics.from_bytes(element))
+        return refuse_too_many_keys(self._plan, accumulator.merge(TableStatistics.from_bytes(element)))
 
     def merge_accumulators(self, accumulators: Iterable[TableStatistics]) -> TableStatistics:
         """All of them, in any order."""
-        merged = TableStatistics.empty(self._plan)
+        tree = MergeTree(self._plan)
         for accumulator in accumulators:
-            merged = merged.merge(accumulator)
-        return merged
+            tree.add(accumulator)
+        return tree.merged()
 
     def compact(self, accumulator: TableStatistics) -> TableStatistics:
         """The accumulator: integers in their fewest digits hold no slack, nothing is buffered."""
@@ -131,7 +134,7 @@ class _Step(beam.PTransform):
         self._plan = plan
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._plan.to_json()})"
+        return f"{type(self).__name__}({ANALYSIS_VERSION}, {self._plan.to_json()})"
 
 
 class MakeStatistics(_Step):

@@ -10,6 +10,7 @@ from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
 from components.moments.key_counts import KeyCounts
 from components.moments.keyed import KeyedMoments, drawn_to_global
+from components.moments.limits import refuse_too_many_keys
 from components.moments.ordered_counts import RobustStatistics
 from components.moments.table_statistics import TableStatistics, analyzed
 
@@ -23,6 +24,7 @@ def finish(plan: FeaturePlan, statistics: TableStatistics) -> NormalizationConst
     """
     if not statistics.rows:
         raise DataError("The training split has no row: nothing can be analysed. Check the data path and the split.")
+    refuse_too_many_keys(plan, statistics)
     by_name = {feature.name: _constants(feature, statistics) for feature in analyzed(plan)}
     return NormalizationConstants(plan, statistics.rows, by_name)
 
@@ -47,11 +49,6 @@ def _robust(feature: Feature, statistics: RobustStatistics) -> FeatureConstants:
 
 
 def _keyed(feature: Feature, statistics: KeyedMoments) -> FeatureConstants:
-    if len(statistics.keys) > feature.max_keys:
-        raise DataError(
-            f"Feature {feature.name!r} has values under {len(statistics.keys)} keys of {feature.key!r}, more than "
-            f"max_keys={feature.max_keys}. Raise the tag max_keys=<n>, or group by something coarser."
-        )
     by_key = drawn_to_global(statistics.by_key, statistics.moments, feature.min_count)
     if not np.isfinite(by_key.variance).all():
         raise DataError(f"The variance of feature {feature.name!r} is beyond float64 under a key. Rescale it.")
@@ -98,11 +95,6 @@ def _moments(feature: Feature, moments: Moments) -> FeatureConstants:
 def _vocabulary(feature: Feature, keys: KeyCounts) -> FeatureConstants:
     if feature.role == "label" and keys.missing:
         raise DataError(_refusal(feature, keys.missing, "missing", "a label"))
-    if feature.role == "category" and len(keys.counts) > feature.max_keys:
-        raise DataError(
-            f"Feature {feature.name!r} has {len(keys.counts)} distinct values, more than max_keys={feature.max_keys}. "
-            "Raise the tag max_keys=<n>, or tag it 'ignore'."
-        )
     by_bytes = sorted(keys.counts.items())
     ordered = by_bytes if feature.role == "label" else sorted(by_bytes, key=lambda item: -item[1])
     none, unknown = np.zeros((), np.int64), np.full((), np.nan)

@@ -19,6 +19,8 @@ from components.moments.ordered_counts import OrderedCounts, RobustStatistics
 from components.moments.weighted_sums import as_weights
 
 _MAGIC = b"TNS2"  # the byte form's name and version
+# Part of the analyzer's cache keys: raised whenever the same rows could give other statistics or other bytes.
+ANALYSIS_VERSION = f"{_MAGIC.decode()}-1"
 _KINDS = (Moments, KeyCounts, RobustStatistics, KeyedMoments)
 
 FeatureStatistics = Moments | KeyCounts | RobustStatistics | KeyedMoments
@@ -72,7 +74,13 @@ class TableStatistics:
         return cls(rows.pop(), found)
 
     def merge(self, other: "TableStatistics") -> "TableStatistics":
-        """Both tables' statistics; exact."""
+        """Both tables' statistics; exact.
+
+        Raises:
+          ValueError: they are not of the same features.
+        """
+        if list(self.features) != list(other.features):
+            raise ValueError(f"Cannot merge statistics of {list(self.features)} with those of {list(other.features)}.")
         merged = {name: mine.merge(other.features[name]) for name, mine in self.features.items()}  # type: ignore[arg-type]
         return TableStatistics(self.rows + other.rows, merged)
 

@@ -15,6 +15,7 @@ from components.frozen import FrozenTransform
 from components.frozen.record_files import Files, compression_of, matching_files
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
+from components.moments.merge_tree import MergeTree
 from components.moments.table_statistics import TableStatistics, columns_read
 from components.transform.trace import frozen_graph, raw_feature_spec
 from schemas.loader import load_schema
@@ -42,10 +43,12 @@ def analyze(
     Raises:
       DataError: no file, a damaged one, or data that the plan does not allow.
       SchemaError: a schema that cannot be used.
-      ConfigError: an unknown engine.
+      ConfigError: an unknown engine, or Beam's arguments without it.
     """
     proto = schema if isinstance(schema, schema_pb2.Schema) else load_schema(schema)
     plan, files = FeaturePlan.from_schema(proto), matching_files(files_or_pattern)
+    if engine == "in_process" and beam_args:
+        raise ConfigError(f"beam_args {list(beam_args)} are for engine='beam'; engine='in_process' runs no Beam.")
     if engine == "in_process":
         constants = finish(plan, read_statistics(files, plan))
     elif engine == "beam":
@@ -61,7 +64,7 @@ def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _
     Raises:
       DataError: a file that cannot be read, by name; a row that lacks a column that the schema requires.
     """
-    statistics = TableStatistics.empty(plan)
+    tree = MergeTree(plan)
     names = {feature.name for feature in columns_read(plan)}
     spec = {name: form for name, form in raw_feature_spec(plan).items() if name in names}
 
@@ -76,10 +79,10 @@ def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _
         try:
             for batch in batches.prefetch(2):
                 columns = [_parts(batch[feature.name]) for feature in columns_read(plan)]
-                statistics = statistics.merge(TableStatistics.of(plan, columns))
+                tree.add(TableStatistics.of(plan, columns))
         except tf.errors.OpError as error:
             raise DataError(f"Cannot read {file}: {error.message.splitlines()[0]}") from error
-    return statistics
+    return tree.merged()
 
 
 def _parts(column: Any) -> Any:

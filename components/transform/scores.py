@@ -77,8 +77,9 @@ def _stackable(features: Sequence[Feature], raw: TensorMap) -> list[list[Feature
     for feature in features:
         plain = feature.missing not in ("indicator", "error") and feature.nonfinite != "error"
         if plain and feature.model_shape == ():
-            is_sparse = isinstance(raw[feature.name], tf.SparseTensor)
-            groups.setdefault((feature.dtype, is_sparse, feature.log1p), []).append(feature)
+            column = raw[feature.name]
+            is_sparse = isinstance(column, tf.SparseTensor)
+            groups.setdefault((column.dtype.name, is_sparse, feature.log1p), []).append(feature)
     return list(groups.values())
 
 
@@ -93,11 +94,13 @@ def _mask(masks: Sequence[tf.Tensor | None], blocks: Sequence[tf.Tensor]) -> tf.
 def _per_key(feature: Feature, key: Feature, raw: TensorMap, constants: GraphConstants) -> dict[str, tf.Tensor]:
     """One feature by its key's own constants; the last entry of the table is for a key that was not seen."""
     index, known = look_up(constants.lookups[feature.name], key, raw[key.name])
+    block, present = _block(feature, raw[feature.name], constants)
     if feature.unseen == "error":
-        index = checked(index, known, feature, constants, f"has a key of {key.name!r} that the training split lacks")
+        needed = present[:, 0] & tf.math.is_finite(block[:, 0])  # the analysis, too, looks at keys of such values only
+        problem = f"has a key of {key.name!r} that the training split lacks"
+        index = checked(index, known | ~needed, feature, constants, problem)
     table = constants.by_key[feature.name]
     index = tf.where(known, index, tf.size(table["center"], tf.int64) - 1)
-    block, present = _block(feature, raw[feature.name], constants)
     rows = {name: tf.gather(row, index)[:, tf.newaxis] for name, row in table.items()}
     scores = _scores(block, present, rows, [feature])
     return {model_name(feature.name): scores[:, 0], **_flag(feature, block, present)}

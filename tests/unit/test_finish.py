@@ -124,7 +124,7 @@ def test_the_vocabulary_of_a_label_is_by_bytes() -> None:
 def test_more_keys_than_max_keys_are_an_error_and_no_cut() -> None:
     assert len(finished(category(max_keys=5), KeyCounts(KEYS)).vocabulary) == 5
     message = refusal(category(max_keys=4), KeyCounts(KEYS))
-    assert "5 distinct values, more than max_keys=4" in message
+    assert "more than max_keys=4 distinct values (5 so far)" in message
 
 
 def test_a_category_that_is_always_missing_has_an_empty_vocabulary() -> None:
