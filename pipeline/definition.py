@@ -80,7 +80,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         baseline_model=blessed[0].outputs["model"] if blessed else None,
         schema=schema,
         example_splits=["eval"],
-        eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds),
+        eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds, plan.weight),
     )
     pusher = tfx.components.Pusher(
         model=model,

@@ -17,10 +17,13 @@ _CLASS_OF_METRIC = {
 }
 
 
-def eval_config(task: Task, label: Feature, thresholds: tuple[Threshold, ...]) -> tfma.EvalConfig:
+def eval_config(
+    task: Task, label: Feature, thresholds: tuple[Threshold, ...], weight: Feature | None = None
+) -> tfma.EvalConfig:
     """Metrics of the task over the whole evaluation split, with the thresholds as they are.
 
-    A numeric label is read from the raw examples; a text label by the model's own ``transform_label`` signature.
+    A numeric label is read from the raw examples; a text label by the model's own ``transform_label`` signature. Rows
+    weigh what ``weight`` says, where the schema has one.
     """
     by_metric = {threshold.metric: threshold for threshold in thresholds}
     metrics = [
@@ -34,6 +37,7 @@ def eval_config(task: Task, label: Feature, thresholds: tuple[Threshold, ...]) -
         prediction_key="scores",
         label_key=EVALUATION_LABEL if is_text else label.name,
         preprocessing_function_names=["transform_label"] if is_text else [],
+        example_weight_key=weight.name if weight is not None else "",
     )
     return tfma.EvalConfig(
         model_specs=[model],

@@ -71,3 +71,12 @@ def test_every_model_that_evaluates_is_blessed_without_thresholds(tmp_path: Path
     metrics = json.loads(compiled(tmp_path, 'path = "rows.csv"')["Evaluator"]["eval_config"])["metrics_specs"][0]
     bounds = [metric["threshold"] for metric in metrics["metrics"] if "threshold" in metric]
     assert bounds == [{"value_threshold": {"lower_bound": 1.0}}]
+
+
+def test_rows_weigh_in_the_evaluation_what_the_schema_says() -> None:
+    from components.feature_plan import Feature
+    from pipeline.evaluator_config import eval_config
+
+    label, weight = Feature("y", "label", "int64", (), True), Feature("w", "weight", "float32", (), True)
+    assert eval_config("binary", label, (), weight).model_specs[0].example_weight_key == "w"
+    assert eval_config("binary", label, ()).model_specs[0].example_weight_key == ""
