@@ -12,7 +12,7 @@ from components.feature_plan import Feature, FeaturePlan, model_names
 from components.frozen.freeze import FrozenGraph, freeze
 
 TensorMap = Mapping[str, Any]
-_DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
+DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
 _TRAINING_ONLY = ("label", "weight")
 _DEFAULTS = {"float32": float("nan"), "bytes": ""}
 
@@ -137,7 +137,7 @@ def _assembled(parts: list[tf.Tensor]) -> Any:
 
 
 def _parse_spec(feature: Feature, sparse: bool) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
-    dtype = _DTYPES[feature.dtype]
+    dtype = DTYPES[feature.dtype]
     if sparse:
         return tf.io.VarLenFeature(dtype)
     # An absent float is NaN, which is filled like a missing value; an absent text is unknown. Without a default (a
@@ -148,7 +148,7 @@ def _parse_spec(feature: Feature, sparse: bool) -> tf.io.FixedLenFeature | tf.io
 
 
 def _tensor_spec(feature: Feature, parts: tuple[str, ...]) -> Any:
-    dtype = _DTYPES[feature.dtype]
+    dtype = DTYPES[feature.dtype]
     if len(parts) > 1:
         return tf.SparseTensorSpec([None, None], dtype)
     return tf.TensorSpec([None, *(feature.shape or ())], dtype)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.moments.codec import Reader, Writer
-from components.moments.exact_sums import FRACTION_BITS, IntegerArray, ObjectArray, exact_sums
+from components.moments.exact_sums import FRACTION_BITS, IntegerArray, ObjectArray, exact_sums, object_array
 from components.moments.weighted_sums import WEIGHT_BITS, as_weights, exact_weighted_sums
 
 FloatArray = npt.NDArray[np.float64]
@@ -166,9 +166,9 @@ class Moments:
         for name in COUNTS:
             arrays[name] = np.array([reader.integer() for _ in elements], np.int64).reshape(shape)
         for name in SUMS:
-            arrays[name] = _object_array([reader.integer() for _ in elements], shape)
+            arrays[name] = object_array([reader.integer() for _ in elements]).reshape(shape)
         for name in EXTREMES:
-            arrays[name] = _object_array([reader.number() for _ in elements], shape)
+            arrays[name] = object_array([reader.number() for _ in elements]).reshape(shape)
         return cls(**arrays)
 
     def _each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Moments":
@@ -281,13 +281,7 @@ def _one_extreme(a: Any, b: Any, pick: Any) -> Any:
 
 def _merge_extremes(left: ObjectArray, right: ObjectArray, pick: Any) -> ObjectArray:
     merged = [_one_extreme(a, b, pick) for a, b in zip(left.flat, right.flat, strict=True)]
-    return _object_array(merged, left.shape)
-
-
-def _object_array(items: list[Any], shape: tuple[int, ...]) -> ObjectArray:
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array.reshape(shape)
+    return object_array(merged).reshape(left.shape)
 
 
 def _as_float(extremes: ObjectArray) -> FloatArray:

@@ -127,7 +127,7 @@ def _as_integers(values: FloatArray, bits: int) -> ObjectArray:
     whole = np.ldexp(significands, _FLOAT_DIGITS).astype(np.int64).tolist()
     shifts = (exponents.astype(np.int64) + (bits - _FLOAT_DIGITS)).tolist()
     integers = [m << s if s >= 0 else m >> -s for m, s in zip(whole, shifts, strict=True)]
-    return _object_array(integers)
+    return object_array(integers)
 
 
 def _limb_block(block: npt.NDArray[Any]) -> tuple[ObjectArray, ObjectArray]:
@@ -242,7 +242,8 @@ def _integer_group_sums(values: IntegerArray, group: IntegerArray, groups: int) 
     return np.asarray(total * unit, object), np.asarray(squares * (unit * unit), object)
 
 
-def _object_array(items: list[Any]) -> ObjectArray:
+def object_array(items: list[Any]) -> ObjectArray:
+    """Python objects as an array [n] of them; NumPy's own would look into them for a type."""
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from components.moments.accumulator import COUNTS, SUMS, Moments
 from components.moments.codec import Reader, Writer
-from components.moments.exact_sums import exact_group_sums
+from components.moments.exact_sums import exact_group_sums, object_array
 from components.moments.weighted_sums import WEIGHT_BITS, exact_weighted_group_sums
 
 IntegerArray = npt.NDArray[np.int64]
@@ -128,10 +128,4 @@ def _moments_by_group(
     none = np.zeros(groups, np.int64)
     arrays: dict[str, Any] = {**dict.fromkeys(COUNTS, none), "count": count}
     arrays.update({name: np.asarray(each, object) for name, each in zip(SUMS, sums, strict=True)})
-    return Moments(**arrays, lowest=_objects(extremes[0]), highest=_objects(extremes[1]))
-
-
-def _objects(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values.tolist()
-    return array
+    return Moments(**arrays, lowest=object_array(extremes[0].tolist()), highest=object_array(extremes[1].tolist()))

@@ -8,11 +8,10 @@ import tensorflow as tf
 from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
 from components.frozen.freeze import FrozenGraph, freeze_function
+from components.frozen.transform import DTYPES
 from components.moments.fingerprint import fingerprints
 from components.moments.wire import encode
 from components.transform.preprocessing import apply_plan
-
-_DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
 
 
 def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
@@ -29,7 +28,7 @@ def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
 
 
 def _input_spec(feature: Feature) -> tf.TensorSpec | tf.SparseTensorSpec:
-    dtype = _DTYPES[feature.dtype]
+    dtype = DTYPES[feature.dtype]
     if feature.shape in (None, (), (1,)) and feature.role != "passthrough":
         return tf.SparseTensorSpec([None, None], dtype)
     return tf.TensorSpec([None, *(feature.shape or ())], dtype)
@@ -38,8 +37,8 @@ def _input_spec(feature: Feature) -> tf.TensorSpec | tf.SparseTensorSpec:
 def raw_feature_spec(plan: FeaturePlan) -> dict[str, tf.io.FixedLenFeature | tf.io.VarLenFeature]:
     """How an analysis parses tf.Examples: the forms that the schema declares."""
     return {
-        feature.name: tf.io.FixedLenFeature(feature.shape, _DTYPES[feature.dtype])
+        feature.name: tf.io.FixedLenFeature(feature.shape, DTYPES[feature.dtype])
         if feature.dense
-        else tf.io.VarLenFeature(_DTYPES[feature.dtype])
+        else tf.io.VarLenFeature(DTYPES[feature.dtype])
         for feature in plan.read
     }
