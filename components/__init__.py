@@ -9,6 +9,8 @@ _MODULE_OF = {
     "NormalizationConstants": "components.constants",
     "global_moments": "components.moments.analyzer",
     "FrozenTransform": "components.frozen",
+    "assert_frozen": "components.frozen.assertion",
+    "keras_normalization": "components.frozen.keras_layer",
     "analyze": "components.transform.analyze",
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",

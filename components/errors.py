@@ -4,7 +4,7 @@ import re
 
 from schemas.errors import InputError, SchemaError
 
-__all__ = ["ConfigError", "DataError", "InputError", "SchemaError", "input_error_in"]
+__all__ = ["ConfigError", "DataError", "InputError", "NotFrozenError", "SchemaError", "input_error_in"]
 
 
 class ConfigError(InputError):
@@ -15,9 +15,13 @@ class DataError(InputError):
     """Data that cannot be read as what the schema or the format says it is."""
 
 
+class NotFrozenError(InputError):
+    """A graph with state in it where constants were required; the message names every offending op."""
+
+
 # A Beam worker in another process sends the traceback as text; its last line starts with the qualified class name.
 _IN_TEXT = re.compile(
-    r"^(?:RuntimeError: )?(?:components|schemas)\.errors\.(?:Input|Config|Schema|Data)Error: (?P<message>.+?)"
+    r"^(?:RuntimeError: )?(?:components|schemas)\.errors\.(?:Input|Config|Schema|Data|NotFrozen)Error: (?P<message>.+?)"
     r"(?: \[while running .*)?$",
     re.MULTILINE,
 )
