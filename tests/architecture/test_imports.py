@@ -23,7 +23,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.feature_plan": ("components.errors", "components.feature", "components.feature_tags"),
     "components.constants": PLAN,
     "components.moments": PURE,
-    "components.frozen": PURE,
+    "components.frozen": (*PURE, "components.moments.fingerprint"),
     "components.transform": (*PURE, "components.moments", "components.frozen"),
     "components.transform.analyze": (
         *PURE,
