@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.errors import DataError
+from components.errors import DataError, InputError
 from components.feature_plan import Feature, FeaturePlan, model_names
 
 FORMAT_VERSION = 1
@@ -24,7 +24,7 @@ _COUNT_FIELDS = ("count", "missing", "nan", "pos_inf", "neg_inf")
 _FLOAT_FIELDS = ("min", "max", "mean", "variance")
 
 
-class DigestError(ValueError):
+class DigestError(InputError):
     """The values of a constants file and its stated digest, or its decimal and hex forms, disagree."""
 
 

@@ -21,7 +21,8 @@ class NotFrozenError(InputError):
 
 # A Beam worker in another process sends the traceback as text; its last line starts with the qualified class name.
 _IN_TEXT = re.compile(
-    r"^(?:RuntimeError: )?(?:components|schemas)\.errors\.(?:Input|Config|Schema|Data|NotFrozen)Error: (?P<message>.+?)"
+    r"^(?:RuntimeError: )?(?:components|schemas)\.(?:errors|constants)\."
+    r"(?:Input|Config|Schema|Data|Digest|NotFrozen)Error: (?P<message>.+?)"
     r"(?: \[while running .*)?$",
     re.MULTILINE,
 )

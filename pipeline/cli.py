@@ -127,6 +127,38 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK if result.ok else FAILED
 
 
+def _serve_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the folder of a pushed model")
+    parser.add_argument("data", metavar="DATA", help="TFRecords of tf.Examples: file, folder or glob")
+    parser.add_argument("--rows", type=_positive, default=1000, metavar="N", help="how many to compare; default 1000")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1 but is {text!r}")
+    return number
+
+
+def _serve_check(arguments: argparse.Namespace) -> int:
+    from pipeline import run_log
+
+    with run_log.only_if_it_fails():
+        from pipeline.serve_check import serve_check
+
+        result = serve_check(arguments.model, arguments.data, arguments.rows)
+    if arguments.json:
+        print(json.dumps({**dataclasses.asdict(result), "failures": result.failures}))
+    else:
+        from pipeline import progress, summary
+
+        summary.print_serve_check(result, progress.console_for(sys.stdout))
+    for failure in result.failures:
+        _say(f"{failure}.", FAILED)
+    return FAILED if result.failures else OK
+
+
 def _say(message: str, status: int) -> int:
     print(f"tfx-norm: {message}", file=sys.stderr, flush=True)
     return status
@@ -145,4 +177,7 @@ def _leave_if_threads_would_hang(status: int) -> None:
 VERBS: dict[str, Verb] = {
     "init": Verb("infer a schema and a configuration from data, to review and edit", _init_arguments, _init),
     "run": Verb("run a configuration's pipeline on this machine", _run_arguments, _run),
+    "serve-check": Verb(
+        "compare a pushed model's signatures with its own constants", _serve_check_arguments, _serve_check
+    ),
 }

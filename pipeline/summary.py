@@ -1,6 +1,7 @@
 """The end of a run on the screen: constants, metrics beside the baseline, times, and where everything is."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from components.constants import FeatureConstants, NormalizationConstants
 from pipeline.run_result import RunResult
+
+if TYPE_CHECKING:
+    from pipeline.serve_check import ServeCheck
 
 # A screenful; the artifact has all of them.
 _MAX_FEATURES = 60
@@ -30,6 +34,23 @@ def print_summary(result: RunResult, console: Console) -> None:
         console.print(metrics_table(result.metrics))
         console.print(baseline_note(result.metrics))
     for line in [*times(result), *places(result)]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_serve_check(check: "ServeCheck", console: Console) -> None:
+    """A line a model tensor with its distance from the constants, and how the two ways of asking compare."""
+    table = Table(title=f"{check.rows:,} rows beside the constants", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("model tensor")
+    table.add_column("most ulp of float32", justify="right")
+    for name, ulps in list(check.ulps.items())[:_MAX_FEATURES]:
+        table.add_row(name, f"{ulps:.2f}")
+    console.print(table)
+    if len(check.ulps) > _MAX_FEATURES:
+        console.print(
+            f"and {len(check.ulps) - _MAX_FEATURES} more, see --json; the most is {max(check.ulps.values()):.2f}"
+        )
+    same = ", ".join(f"{name} {check.rows - n:,} of {check.rows:,}" for name, n in check.raw_scores_differ.items())
+    for line in (f"same bits by name  {same}", f"digest             {check.digest}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

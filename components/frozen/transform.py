@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.constants import NormalizationConstants
+from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan, model_names
 from components.frozen import graph_file, inverse, raw_columns
 from components.frozen.freeze import FrozenGraph, freeze
@@ -44,6 +45,11 @@ class FrozenTransform:
         for place in (folder, f"{folder}/assets"):
             if graph_file.is_there(place):
                 return cls(graph_file.read(place))
+        if not tf.io.gfile.exists(f"{folder}/transform_fn"):
+            raise DataError(
+                f"No transform graph at {folder}: there is neither a {graph_file.GRAPH_NAME}, nor one among a model's "
+                "assets, nor a transform_fn. Give the folder of a TransformGraph artifact or of an exported model."
+            )
         return cls(freeze(f"{folder}/transform_fn"))
 
     def save(self, folder: str | os.PathLike[str]) -> None:

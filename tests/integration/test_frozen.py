@@ -272,7 +272,7 @@ def test_loading_takes_paths_with_and_without_a_trailing_slash(tmp_path: Path) -
 
 
 def test_no_graph_is_an_error_that_says_where(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"No transform graph at {tmp_path}/none/transform_fn"):
+    with pytest.raises(DataError, match=f"No transform graph at {tmp_path}/none: there is neither"):
         FrozenTransform.load(tmp_path / "none")
 
 

@@ -41,7 +41,7 @@ def portable_runner(logs: Path) -> Iterator[list[str]]:
     Raises:
       NotStartedError: a service did not listen in time.
     """
-    job, pool = _free_port(), _free_port()
+    job, pool = free_port(), free_port()
     with (
         _service("runners.portability.local_job_service_main", f"--port={job}", job, logs),
         _service("runners.worker.worker_pool_main", f"--service_port={pool}", pool, logs),
@@ -90,7 +90,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         return int(free.getsockname()[1])
