@@ -9,7 +9,7 @@ import tensorflow as tf
 from graph_tables import feature, plan_of, serialized, write_records, write_transform_graph
 
 from components import FrozenTransform, normalized_dataset
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 
 PLAN = plan_of(
     feature("x", "FLOAT", "z_score"),
@@ -156,6 +156,90 @@ def test_a_model_fits_on_the_batches(frozen: FrozenTransform, folder: Path) -> N
     data = normalized_dataset(folder / "a-*", frozen, batch_size=4).map(lambda f, y: ({"x": f["x"]}, y))
     history = model.fit(data, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+
+
+def test_every_worker_has_whole_files_where_there_are_enough(frozen: FrozenTransform, folder: Path) -> None:
+    shards = [ids(normalized_dataset(folder / "a-*", frozen, batch_size=2, shard=(i, 3))) for i in range(3)]
+    assert shards == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+def test_every_worker_has_every_other_row_where_there_are_not(frozen: FrozenTransform, folder: Path) -> None:
+    file = folder / "a-0.tfrecord"
+    shards = [ids(normalized_dataset(file, frozen, batch_size=2, shard=(i, 3))) for i in range(3)]
+    assert shards == [[0, 3], [1], [2]]
+
+
+@pytest.mark.parametrize("shard", [(3, 3), (-1, 2), (0, 0)])
+def test_a_shard_that_there_is_not_is_an_error(frozen: FrozenTransform, folder: Path, shard: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match=r"shard must be \(index, count\)"):
+        normalized_dataset(folder / "a-*", frozen, batch_size=2, shard=shard)
+
+
+def test_skipped_batches_are_the_first_of_the_same_stream(frozen: FrozenTransform, folder: Path) -> None:
+    options: Any = {"batch_size": 3, "shuffle": True, "seed": 4, "repeat": True}
+    whole = ids(normalized_dataset(folder / "a-*", frozen, **options).take(9))
+    assert ids(normalized_dataset(folder / "a-*", frozen, skip_batches=5, **options).take(4)) == whole[15:]
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_cache_keeps_the_records_and_shuffles_them_anew(
+    frozen: FrozenTransform, folder: Path, tmp_path: Path, in_file: bool
+) -> None:
+    for name in ("a-0.tfrecord", "a-1.tfrecord.gz"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    cache = str(tmp_path / "cache") if in_file else True
+    dataset = normalized_dataset(tmp_path / "a-*", frozen, batch_size=2, shuffle=True, seed=1, cache=cache)
+    first = ids(dataset)
+    for file in tmp_path.glob("a-*"):
+        file.unlink()
+    second = ids(dataset)
+    assert sorted(first) == sorted(second) == list(range(7))
+    assert first != second
+
+
+def test_a_saved_iterator_goes_on_where_it_stood(frozen: FrozenTransform, folder: Path, tmp_path: Path) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=2, shuffle=True, seed=2)
+    iterator = iter(dataset)
+    [next(iterator) for _ in range(2)]
+    path = tf.train.Checkpoint(iterator=iterator).write(str(tmp_path / "checkpoint"))
+    rest = [features["id"].numpy().tolist() for features, _ in iterator]
+    another = iter(dataset)
+    tf.train.Checkpoint(iterator=another).read(path)
+    assert [features["id"].numpy().tolist() for features, _ in another] == rest
+    assert len(rest) == 3
+
+
+def test_threads_of_its_own_change_nothing(frozen: FrozenTransform, folder: Path) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=3, private_threads=2)
+    assert dataset.options().threading.private_threadpool_size == 2
+    assert ids(dataset) == ids(normalized_dataset(folder / "a-*", frozen, batch_size=3))
+
+
+def test_tf_distribute_shards_by_file_by_itself(frozen: FrozenTransform, folder: Path) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=2)
+    assert dataset.options().experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.AUTO
+    sharded = normalized_dataset(folder / "a-*", frozen, batch_size=2, shard=(0, 2))
+    assert sharded.options().experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.OFF
+
+
+def test_the_statistics_in_the_maps_graph_have_exactly_the_constants_bits(
+    frozen: FrozenTransform, folder: Path
+) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=4)
+    text = tf.raw_ops.DatasetToGraphV2(input_dataset=tf.data.experimental.to_variant(dataset)).numpy()
+    graph = tf.compat.v1.GraphDef.FromString(text)
+    (node,) = parallel_maps(dataset)
+    function = next(f for f in graph.library.function if f.signature.name == node.attr["f"].func.name)
+    values = {
+        float(x).hex()
+        for inner in function.node_def
+        if inner.op == "Const" and inner.attr["dtype"].type == tf.float64.as_datatype_enum
+        for x in tf.make_ndarray(inner.attr["value"].tensor).ravel()
+    }
+    # By hand: the mean of TRAIN's x is 5, sigma is 2.
+    assert {(5.0).hex(), (0.5).hex()} <= values
+    constants = frozen.constants["x"]
+    assert {float(constants.mean).hex(), (1 / float(constants.sigma)).hex()} <= values
 
 
 WEIGHTED = plan_of(
