@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from peers.chan import ChanMoments  # noqa: E402
 from peers.columns import Array  # noqa: E402
+from peers.records import write_records  # noqa: E402
 
 from components.moments import Moments, table_statistics  # noqa: E402
 
@@ -203,25 +204,12 @@ def _cpu_now() -> float:
 
 
 def _write_shards(folder: Path, rows: int, features: int) -> None:
-    """tf.Examples of float32 N(0, 1) and N(100, 1) in turn: one serialized Example, its numbers replaced."""
-    import tensorflow as tf
-
-    marks = np.arange(features, dtype=np.float32) + 12345.678
-    example = tf.train.Example()
-    for i, mark in enumerate(marks.tolist()):
-        example.features.feature[f"f{i}"].float_list.value.append(mark)
-    text = example.SerializeToString()
-    places = np.array([text.index(mark.tobytes()) for mark in marks])
-    at = (places[:, np.newaxis] + np.arange(4)).ravel()
+    """tf.Examples of float32 N(0, 1) and N(100, 1) in turn."""
     rng = np.random.default_rng(SEED)
     locations = np.resize(LOCATIONS, features)
     for shard, share in enumerate(np.array_split(np.arange(rows), SHARDS)):
-        values = rng.normal(locations, 1, (len(share), features)).astype("<f4")
-        records = np.tile(np.frombuffer(text, np.uint8), (len(share), 1))
-        records[:, at] = values.view(np.uint8)
-        with tf.io.TFRecordWriter(str(folder / f"{shard}.tfrecord")) as writer:
-            for record in records:
-                writer.write(record.tobytes())
+        values = rng.normal(locations, 1, (len(share), features))
+        write_records(str(folder / f"{shard}.tfrecord"), values, {f"f{i}": 1 for i in range(features)})
 
 
 def as_page(report: dict[str, Any]) -> str:
