@@ -9,38 +9,54 @@ from components.feature_plan import Feature
 from components.transform.graph_constants import GraphConstants
 
 
-def as_dense(feature: Feature, value: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """A feature of fixed shape as a dense tensor [batch, *shape], and which rows have a value, bool [batch]."""
+def as_dense(feature: Feature, value: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """A feature of fixed shape as a dense tensor [batch, *shape], and which rows have a value.
+
+    The second is bool [batch], or None where the column is dense: then every row has one.
+    """
     if not isinstance(value, tf.SparseTensor):
-        squeezed = tf.squeeze(value, axis=1) if feature.shape == (1,) else value
-        return squeezed, tf.ones([tf.shape(value)[0]], tf.bool)
+        return tf.squeeze(value, axis=1) if feature.shape == (1,) else value, None
     rows = tf.cast(value.dense_shape[0], tf.int64)
     index = value.indices[:, :1]
     dense = tf.scatter_nd(index, value.values, [rows]) if value.dtype != tf.string else _scatter_texts(value, rows)
     return dense, tf.scatter_nd(index, tf.ones_like(index[:, 0], tf.int32), [rows]) > 0
 
 
+def both(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    """Where both masks hold; None is a mask that holds everywhere."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def finite(values: tf.Tensor) -> tf.Tensor | None:
+    """Where values are finite, in their own type; None for integers, which always are."""
+    return tf.math.is_finite(values) if values.dtype.is_floating else None
+
+
 def stacked_columns(columns: Sequence[Any]) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Columns of one number a row, all dense or all sparse and of one type, one below the other.
 
     Returns:
-      float64 [columns, batch], and bool of that shape where a value is present; None where it always is.
+      Their own type, [columns, batch], and bool of that shape where a value is present; None where it always is.
     """
     if not isinstance(columns[0], tf.SparseTensor):
-        return tf.cast(tf.stack([tf.reshape(column, [-1]) for column in columns], axis=0), tf.float64), None
+        return tf.stack([tf.reshape(column, [-1]) for column in columns], axis=0), None
     # One scatter for all: the values one after the other, each with the number of its column and its row.
     lengths = tf.stack([tf.size(column.values, tf.int64) for column in columns])
     row = tf.concat([column.indices for column in columns], axis=0)[:, 0]
     index = tf.stack([tf.repeat(tf.range(len(columns), dtype=tf.int64), lengths), row], axis=1)
     shape = tf.stack([len(columns), columns[0].dense_shape[0]])
     values = tf.scatter_nd(index, tf.concat([column.values for column in columns], axis=0), shape)
-    return tf.cast(values, tf.float64), tf.scatter_nd(index, tf.ones_like(row, tf.int32), shape) > 0
+    return values, tf.scatter_nd(index, tf.ones_like(row, tf.int32), shape) > 0
 
 
 def checked(
-    value: tf.Tensor, conditions: tf.Tensor, feature: Feature, constants: GraphConstants, problem: str
+    value: tf.Tensor, conditions: tf.Tensor | None, feature: Feature, constants: GraphConstants, problem: str
 ) -> tf.Tensor:
-    """``value``, or an error that names the feature; no check where there is no analysis yet."""
+    """``value``, or an error that names the feature; no check where there is no analysis yet, or nothing to check."""
+    if conditions is None:
+        return value
     holds = tf.reduce_all(conditions) | ~constants.measured
     with tf.control_dependencies([tf.debugging.Assert(holds, [f"Feature {feature.name!r} {problem}."])]):
         return tf.identity(value)

@@ -20,4 +20,4 @@ def look_up(lookup: Lookup, column: Feature, value: Any) -> tuple[tf.Tensor, tf.
     keys = fingerprint(dense) if lookup.texts is not None else dense
     at = tf.minimum(tf.searchsorted(lookup.keys, keys), tf.size(lookup.keys) - 1)
     same = tf.gather(lookup.keys, at) == keys if lookup.texts is None else tf.gather(lookup.texts, at) == dense
-    return tf.gather(lookup.ids, at), same & present
+    return tf.gather(lookup.ids, at), same if present is None else same & present

@@ -49,7 +49,8 @@ def apply_plan(inputs: TensorMap, plan: FeaturePlan, measure: Measure) -> dict[s
             value, present = as_dense(feature, raw[feature.name])
             if feature.name in constants.lookups:
                 value, known = look_up(constants.lookups[feature.name], feature, raw[feature.name])
-                known = (known & (value >= 0)) | ~present
+                known &= value >= 0
+                known = known if present is None else known | ~present
                 value = checked(value, known, feature, constants, "has a label that the training split lacks")
             outputs[name] = checked(
                 value, present, feature, constants, f"is the {feature.role} and is missing in a row"
