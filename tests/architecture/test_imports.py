@@ -24,6 +24,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.constants": PLAN,
     "components.moments": PURE,
     "components.frozen": PURE,
+    "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments"),
     "components.transform": (*PURE, "components.moments", "components.frozen"),
     "components.transform.analyze": (
         *PURE,
@@ -61,6 +62,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.moments.combine": ("apache_beam",),
     "components.moments.analyzer": ("apache_beam", "tensorflow", "tensorflow_transform"),
     "components.frozen": ("tensorflow",),
+    "components.frozen.keras_layer": ("keras", "tensorflow"),
     "components.transform": ("tensorflow",),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.model": ("keras",),
@@ -213,6 +215,11 @@ def test_frozen_transform_loads_tensorflow_only() -> None:
     # Keras comes with TensorFlow itself.
     loaded = loaded_in_a_fresh_process("from components import FrozenTransform, normalized_dataset")
     assert "tensorflow" in loaded
+    assert loaded <= {"tensorflow", "keras", "tf_keras"}
+
+
+def test_the_keras_layer_loads_neither_tfx_nor_beam() -> None:
+    loaded = loaded_in_a_fresh_process("import components.frozen.keras_layer")
     assert loaded <= {"tensorflow", "keras", "tf_keras"}
 
 
