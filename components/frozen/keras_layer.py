@@ -1,7 +1,7 @@
 """keras_normalization: the constants as a built Keras 3 layer, never adapted.
 
-At import this module loads Keras and NumPy and no other module of ours, because a process that only loads a saved model
-has to import it first.
+At import this module needs Keras, TensorFlow and NumPy and nothing of ours, because a process that does no more than
+load a saved model has to import it first.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 if TYPE_CHECKING:
     from components.constants import FeatureConstants
@@ -28,8 +29,8 @@ class FrozenNormalization(keras.layers.Normalization):
     them into the graph of its caller, so that the layer may be used in a model, in a ``tf.function`` and in any number
     of ``Dataset.map``s.
 
-    Keras has to run on a backend that computes in float64, as TensorFlow does; on another one it is an error, except in
-    a ``Dataset.map``, where Keras uses TensorFlow in any case.
+    Keras has to run on TensorFlow; on another backend, where its operations are of float32, a call is an error, except
+    in a ``Dataset.map``, where Keras uses TensorFlow in any case.
 
     Args:
       mean, variance: of the axes that are kept, or one number for all; population variance. Like all numbers here that
@@ -109,37 +110,30 @@ class FrozenNormalization(keras.layers.Normalization):
 
     def call(self, inputs: Any) -> Any:
         """The operations of ``components.transform.scores``, in its order: the same bits."""
-        ops, constant = self.backend.numpy, self._constant
-        numbers = constant(inputs)
-        if keras.backend.standardize_dtype(numbers.dtype) != "float64":
+        if self.backend.name != "tensorflow":
             raise RuntimeError(
-                f"FrozenNormalization computes in float64 but the Keras backend {self.backend.name!r} made "
-                f"{numbers.dtype} of it. Use TensorFlow as backend, or set JAX_ENABLE_X64=1, or normalize in the map."
+                "FrozenNormalization needs TensorFlow, because it computes in float64, but Keras runs on "
+                f"{self.backend.name!r}. Set KERAS_BACKEND=tensorflow, or put the layer into a Dataset.map, where "
+                "Keras uses TensorFlow in any case."
             )
+        numbers = tf.cast(inputs, tf.float64)
         if self.invert:
-            values = ops.add(ops.multiply(numbers, constant(self._sigma)), constant(self.mean))
-            return self._where_logarithm(ops.expm1, values)
-        numbers = self._where_logarithm(ops.log1p, numbers)
-        scores = ops.multiply(ops.subtract(numbers, constant(self.mean)), constant(self._scale))
-        scores = ops.where(ops.isfinite(numbers), scores, constant(self._filled))
+            return self._where_logarithm(tf.math.expm1, numbers * self._sigma + self.mean)
+        numbers = self._where_logarithm(tf.math.log1p, numbers)
+        scores = tf.where(tf.math.is_finite(numbers), (numbers - self.mean) * self._scale, self._filled)
         if not np.array_equal([self._lowest, self._highest], [self._filled, self._filled]):
-            ends = ops.where(ops.greater(numbers, 0), constant(self._highest), constant(self._lowest))
-            scores = ops.where(ops.isinf(numbers), ends, scores)
+            ends = tf.where(numbers > 0, self._highest, self._lowest)
+            scores = tf.where(tf.math.is_inf(numbers), ends, scores)
         if np.isfinite(self._bound).any():
-            scores = ops.clip(scores, constant(-self._bound), constant(self._bound))
-        return self.backend.core.cast(scores, "float32")
-
-    def _constant(self, values: Any) -> Any:
-        return self.backend.core.convert_to_tensor(values, dtype="float64")
+            scores = tf.clip_by_value(scores, -self._bound, self._bound)
+        return tf.cast(scores, tf.float32)
 
     def _where_logarithm(self, function: Any, values: Any) -> Any:
         """``function`` of the columns that have a logarithm; 0 goes in for the others, which may be outside of it."""
-        if not self._logarithm.any():
-            return values
-        if self._logarithm.all():
+        chosen = self._logarithm
+        if chosen.all():
             return function(values)
-        ops, chosen = self.backend.numpy, self._logarithm
-        return ops.where(chosen, function(ops.where(chosen, values, self._constant(0.0))), values)
+        return tf.where(chosen, function(tf.where(chosen, values, 0.0)), values) if chosen.any() else values
 
     def compute_output_spec(self, inputs: Any) -> Any:
         """The input's shape; float32, or float64 with ``invert``."""

@@ -193,8 +193,8 @@ def test_the_stock_layer_with_preset_statistics_does_capture() -> None:
 def test_a_layer_first_built_inside_a_map_works_in_the_next_one() -> None:
     layer = FrozenNormalization(mean=[1.0], variance=[4.0])
     source = tf.data.Dataset.from_tensors(tf.constant([[5.0]]))
-    assert [float(next(iter(source.map(layer)))) for _ in range(2)] == [2, 2]
-    assert float(layer(np.array([[5.0]]))) == 2
+    assert [next(iter(source.map(layer))).numpy().item() for _ in range(2)] == [2, 2]
+    assert layer(np.array([[5.0]])).numpy().item() == 2
 
 
 def test_no_division_and_no_state_is_in_the_graph(frozen: FrozenTransform) -> None:
@@ -213,7 +213,7 @@ def test_no_spread_gives_zero_whatever_comes(frozen: FrozenTransform) -> None:
     # The stock layer divides by an epsilon of 1e-7.
     stock = keras.layers.Normalization(mean=[0.0], variance=[0.0])
     stock.build((None, 1))
-    assert float(stock(np.array([[1.0]]))) == pytest.approx(1e7)
+    assert stock(np.array([[1.0]])).numpy().item() == pytest.approx(1e7)
 
 
 def test_stand_ins_clip_and_logarithm_by_hand() -> None:
@@ -398,10 +398,9 @@ def test_what_a_layer_cannot_carry_is_an_error(features: Any, message: str) -> N
         keras_normalization(held, features)  # type: ignore[arg-type]
 
 
-def test_a_backend_without_float64_is_an_error() -> None:
+def test_a_call_on_another_backend_of_keras_is_an_error() -> None:
     layer = FrozenNormalization(mean=[1.0], variance=[4.0])
     layer.build((None, 1))
-    core = SimpleNamespace(convert_to_tensor=lambda values, dtype: np.asarray(values, np.float32))
-    layer.backend = SimpleNamespace(core=core, numpy=np, name="jax")
-    with pytest.raises(RuntimeError, match="computes in float64 but the Keras backend 'jax' made float32"):
+    layer.backend = SimpleNamespace(name="jax")
+    with pytest.raises(RuntimeError, match=r"Keras runs on 'jax'.*KERAS_BACKEND=tensorflow, or put the layer into a"):
         layer.call(np.ones([2, 1]))
