@@ -109,11 +109,14 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
     Attributes:
       plan: the plan that the analysis followed.
       rows: rows analysed.
+      graph_sha256: hex SHA-256 of the frozen graph that was written with them; empty where none was. No part of the
+        digest, which says what the data are and not how they are applied.
     """
 
     plan: FeaturePlan
     rows: int
     by_name: Mapping[str, FeatureConstants]
+    graph_sha256: str = ""
 
     def __getitem__(self, name: str) -> FeatureConstants:
         """The constants of one feature."""
@@ -133,11 +136,16 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
         canonical = [_canonical(constants) for constants in self.values()]
         return hashlib.sha256(json.dumps(canonical, separators=(",", ":")).encode()).hexdigest()
 
+    def with_graph(self, sha256: str) -> "NormalizationConstants":
+        """The same constants, written with a frozen graph of this SHA-256 (hex)."""
+        return dataclasses.replace(self, graph_sha256=sha256)
+
     def to_json(self) -> str:
         """JSON with ``format_version``; floats as decimal for people and as hex, which is what is read back."""
         table = {
             "format_version": FORMAT_VERSION,
             "digest": self.digest,
+            **({"frozen_graph_sha256": self.graph_sha256} if self.graph_sha256 else {}),
             "rows": self.rows,
             "plan": json.loads(self.plan.to_json()),
             "features": [_to_table(constants) for constants in self.values()],
@@ -166,9 +174,11 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             plan, stated, rows = FeaturePlan.from_json(json.dumps(table["plan"])), table["digest"], int(table["rows"])
             features = {feature.name: feature for feature in plan.features}
             tables = [(features[item["name"]], item) for item in table["features"]]
+            graph = str(table.get("frozen_graph_sha256", ""))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{source} holds damaged normalization constants: {error!r}. Analyse again.") from error
-        constants = cls(plan, rows, {feature.name: _from_table(feature, item, source) for feature, item in tables})
+        by_name = {feature.name: _from_table(feature, item, source) for feature, item in tables}
+        constants = cls(plan, rows, by_name, graph)
         if constants.digest != stated:
             raise DigestError(
                 f"{source} states digest {stated} but its values have {constants.digest}. "

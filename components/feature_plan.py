@@ -70,8 +70,13 @@ class FeaturePlan:
 
     @property
     def inputs(self) -> tuple[Feature, ...]:
-        """What a serving request carries: all that is read but label and weight."""
+        """What the transform takes: all that is read but label and weight."""
         return tuple(feature for feature in self.read if feature.role not in ("label", "weight"))
+
+    @property
+    def served(self) -> tuple[Feature, ...]:
+        """What a serving request carries: the inputs that the schema does not keep out of the environment SERVING."""
+        return tuple(feature for feature in self.inputs if feature.serving)
 
     def to_json(self) -> str:
         """The plan as JSON text; ``from_json`` gives the equal plan back."""

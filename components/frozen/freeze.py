@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.constants import NormalizationConstants
-from components.errors import DataError
+from components.errors import DataError, NotFrozenError
+from components.frozen.state import sentence, stateful_ops
 
 _OUTPUT_NAMES = "frozen_output"
 
@@ -36,7 +37,13 @@ def freeze(saved_model: str) -> FrozenGraph:
 
     Raises:
       DataError: not such a folder, or a graph that holds no normalization constants.
+      NotFrozenError: a graph with tables, variables or other state, each of them by name.
     """
+    if not tf.compat.v1.executing_eagerly_outside_functions():
+        raise DataError(
+            f"{saved_model} must be frozen before it is loaded without eager execution. Write it once in a process "
+            "with eager execution by FrozenTransform.load(...).save(folder), and load that folder."
+        )
     try:
         loaded = tf.saved_model.load(saved_model)
     except (OSError, tf.errors.OpError) as error:
@@ -45,12 +52,17 @@ def freeze(saved_model: str) -> FrozenGraph:
         raise DataError(f"{saved_model} is a SavedModel but holds no transform_fn of tf.Transform (2.x).")
     function = loaded.transform_fn
     function = function.concrete_functions[0] if hasattr(function, "concrete_functions") else function
-    values = _captured(function)
-    return freeze_function(function, _constants_in(function.graph, values, saved_model))
+    _refuse_state(function.graph, saved_model)
+    return freeze_function(function, _constants_in(function.graph, _captured(function), saved_model))
 
 
 def freeze_function(function: Any, constants: NormalizationConstants) -> FrozenGraph:
-    """Freezes a concrete function of one dict of raw columns that returns a dict of model tensors."""
+    """Freezes a concrete function of one dict of raw columns that returns a dict of model tensors.
+
+    Raises:
+      NotFrozenError: it has tables, variables or other state.
+    """
+    _refuse_state(function.graph, "this function")
     graph, values = function.graph, _captured(function)
     placeholders = graph.inputs[: len(graph.inputs) - len(values)]
     raw = tf.nest.pack_sequence_as(graph.structured_input_signature[0][0], placeholders, expand_composites=True)
@@ -66,6 +78,11 @@ def freeze_function(function: Any, constants: NormalizationConstants) -> FrozenG
         for name in sorted(graph.structured_outputs)
     }
     return FrozenGraph(graph_def, inputs, outputs, constants)
+
+
+def _refuse_state(graph: tf.Graph, source: str) -> None:
+    if found := list(stateful_ops(graph)):
+        raise NotFrozenError(sentence(source, found))
 
 
 def _captured(function: Any) -> dict[str, Any]:

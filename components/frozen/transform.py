@@ -1,6 +1,5 @@
 """FrozenTransform: raw tensors to model tensors by a graph whose statistics are constants."""
 
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +8,11 @@ import tensorflow as tf
 
 from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan, model_names
+from components.frozen import graph_file, inverse, raw_columns
 from components.frozen.freeze import FrozenGraph, freeze
 
 TensorMap = Mapping[str, Any]
-DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
 _TRAINING_ONLY = ("label", "weight")
-_DEFAULTS = {"float32": float("nan"), "bytes": ""}
 
 
 class FrozenTransform:
@@ -26,23 +24,36 @@ class FrozenTransform:
 
     def __init__(self, graph: FrozenGraph) -> None:
         """Wraps a frozen graph; ``load`` is the usual way here."""
-        self._graph = graph
+        self.graph = graph
         self._graph_by_outputs: dict[tuple[str, ...], tf.compat.v1.GraphDef] = {}
         self._eagerly = tf.function(self._apply, reduce_retracing=True, autograph=False)
 
     @classmethod
     def load(cls, where: str | os.PathLike[str]) -> "FrozenTransform":
-        """Loads a TransformGraph artifact by its folder or URI.
+        """Loads what ``save`` wrote, an exported model, or the folder (URI) of a TransformGraph artifact.
+
+        A graph that the stock Transform wrote is frozen on the way; that alone needs eager mode.
 
         Raises:
-          DataError: no transform graph there, or one without normalization constants.
+          DataError: nothing of the kind there, or a transform graph without normalization constants.
+          DigestError: the constants disagree with each other or with their digest, or the graph is not the one that
+            was written with them.
+          NotFrozenError: a transform graph with tables, variables or other state, each of them by name.
         """
-        return cls(freeze(f"{str(where).rstrip('/')}/transform_fn"))
+        folder = str(where).rstrip("/")
+        for place in (folder, f"{folder}/assets"):
+            if graph_file.is_there(place):
+                return cls(graph_file.read(place))
+        return cls(freeze(f"{folder}/transform_fn"))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the frozen graph and ``constants.json`` into a folder, from which ``load`` needs no eager mode."""
+        graph_file.write(self.graph, str(folder))
 
     @property
     def constants(self) -> NormalizationConstants:
         """What the analysis found."""
-        return self._graph.constants
+        return self.graph.constants
 
     @property
     def digest(self) -> str:
@@ -57,7 +68,7 @@ class FrozenTransform:
     @property
     def captured_inputs(self) -> tuple[Any, ...]:
         """What a ``tf.function`` around this function captures; nothing."""
-        spec = {feature.name: _tensor_spec(feature, self._graph.inputs[feature.name]) for feature in self.plan.inputs}
+        spec = {feature.name: raw_columns.tensor_spec(feature, self._sparse(feature)) for feature in self.plan.inputs}
         return tuple(tf.function(self.__call__, autograph=False).get_concrete_function(spec).captured_inputs)
 
     def __call__(self, raw: TensorMap) -> dict[str, tf.Tensor]:
@@ -69,86 +80,70 @@ class FrozenTransform:
             ignored.
 
         Raises:
-          ValueError: a feature is missing from ``raw``.
+          ValueError: a feature is missing from ``raw``, or is sparse where the graph cannot take it so.
         """
         features = [f for f in self.plan.read if f.role not in _TRAINING_ONLY or f.name in raw]
-        absent = [feature.name for feature in features if feature.name not in raw]
-        if absent:
-            raise ValueError(f"The transform needs the features {absent}, which are not among {sorted(raw)}.")
+        lacking = [feature.name for feature in features if feature.name not in raw]
+        if lacking:
+            raise ValueError(f"The transform needs the features {lacking}, which are not among {sorted(raw)}.")
         used = {feature.name: raw[feature.name] for feature in features}
         result: dict[str, tf.Tensor] = self._eagerly(used) if tf.executing_eagerly() else self._apply(used)
         return result
 
+    def inverse(self, model: TensorMap) -> dict[str, tf.Tensor]:
+        """Raw values by the schema's own names from model tensors; see ``components.frozen.inverse``."""
+        return inverse.inverse(self.constants, model)
+
+    def parse(self, serialized: tf.Tensor, *, label: bool = True) -> dict[str, Any]:
+        """Serialized tf.Examples, tf.string [batch], to raw tensors.
+
+        Without ``label`` it reads what a serving request carries: label and weight are left out, and a feature that
+        the schema keeps out of the environment SERVING is absent in every row.
+        """
+        features = [feature for feature in self.plan.read if label or feature in self.plan.served]
+        spec = {feature.name: raw_columns.parse_spec(feature, self._sparse(feature)) for feature in features}
+        parsed: dict[str, Any] = tf.io.parse_example(serialized, spec)
+        return parsed if label else self.with_absent(parsed, tf.size(serialized, tf.int64))
+
+    def with_absent(self, raw: TensorMap, rows: tf.Tensor) -> dict[str, Any]:
+        """``raw`` and, for each feature that serving does not carry, a column of ``rows`` rows without a value."""
+        unserved = [feature for feature in self.plan.inputs if feature not in self.plan.served]
+        return {**raw, **{f.name: raw_columns.absent(f, rows, self._sparse(f)) for f in unserved}}
+
     def _apply(self, raw: TensorMap) -> dict[str, tf.Tensor]:
         names = tuple(name for f in self.plan.used if f.name in raw for name in model_names(f))
-        fed = {
-            f"{placeholder}:0": part
-            for name, column in raw.items()
-            for placeholder, part in zip(*self._fed(name, column), strict=True)
-        }
         needed = self._sub_graph(names)
         present = {node.name for node in needed.node}
+        fed = {
+            f"{placeholder}:0": part
+            for feature in self.plan.read
+            if feature.name in raw
+            for placeholder, part in zip(
+                self.graph.inputs[feature.name],
+                raw_columns.parts(feature, raw[feature.name], self._sparse(feature)),
+                strict=True,
+            )
+            if placeholder in present
+        }
         tensors = tf.graph_util.import_graph_def(
             needed,
-            input_map={name: tensor for name, tensor in fed.items() if name.split(":")[0] in present},
-            return_elements=[tensor for name in names for tensor in self._graph.outputs[name]],
+            input_map=fed,
+            return_elements=[tensor for name in names for tensor in self.graph.outputs[name]],
             name="frozen_transform",
         )
         remaining = iter(tensors)
-        return {name: _assembled([next(remaining) for _ in self._graph.outputs[name]]) for name in names}
+        return {name: _assembled([next(remaining) for _ in self.graph.outputs[name]]) for name in names}
 
-    def _fed(self, name: str, column: Any) -> tuple[tuple[str, ...], tuple[tf.Tensor, ...]]:
-        placeholders = self._graph.inputs[name]
-        return placeholders, _parts(column, sparse=len(placeholders) > 1)
-
-    def parse(self, serialized: tf.Tensor, *, label: bool = True) -> dict[str, Any]:
-        """Serialized tf.Examples, tf.string [batch], to raw tensors; label and weight unless ``label`` is False."""
-        features = [feature for feature in self.plan.read if label or feature.role not in _TRAINING_ONLY]
-        spec = {feature.name: _parse_spec(feature, len(self._graph.inputs[feature.name]) > 1) for feature in features}
-        parsed: dict[str, Any] = tf.io.parse_example(serialized, spec)
-        return parsed
+    def _sparse(self, feature: Feature) -> bool:
+        return len(self.graph.inputs[feature.name]) > 1
 
     def _sub_graph(self, names: tuple[str, ...]) -> tf.compat.v1.GraphDef:
         if names not in self._graph_by_outputs:
-            ends = [tensor.split(":")[0] for name in names for tensor in self._graph.outputs[name]]
-            sub_graph = tf.compat.v1.graph_util.extract_sub_graph(self._graph.graph_def, ends)
+            ends = [tensor.split(":")[0] for name in names for tensor in self.graph.outputs[name]]
+            sub_graph = tf.compat.v1.graph_util.extract_sub_graph(self.graph.graph_def, ends)
             self._graph_by_outputs[names] = sub_graph
         return self._graph_by_outputs[names]
 
 
-def _parts(column: Any, sparse: bool) -> tuple[tf.Tensor, ...]:
-    if isinstance(column, tf.RaggedTensor):
-        column = column.to_sparse()
-    if sparse and not isinstance(column, tf.SparseTensor):
-        column = _all_present(tf.convert_to_tensor(column))
-    parts = (column.indices, column.values, column.dense_shape) if sparse else (column,)
-    # The identity brings eager tensors that a function closes over into its graph: an imported graph takes no others.
-    return tuple(tf.identity(part) for part in parts)
-
-
-def _all_present(column: tf.Tensor) -> tf.SparseTensor:
-    """A dense column, [batch] or [batch, n], as the sparse one that says that every row has its values."""
-    table = column if column.shape.rank == 2 else tf.reshape(column, [-1, 1])
-    return tf.SparseTensor(tf.where(tf.ones_like(table, tf.bool)), tf.reshape(table, [-1]), tf.shape(table, tf.int64))
-
-
 def _assembled(parts: list[tf.Tensor]) -> Any:
     return parts[0] if len(parts) == 1 else tf.SparseTensor(*parts)
-
-
-def _parse_spec(feature: Feature, sparse: bool) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
-    dtype = DTYPES[feature.dtype]
-    if sparse:
-        return tf.io.VarLenFeature(dtype)
-    # An absent float is NaN, which is filled like a missing value; an absent text is unknown. Without a default (a
-    # label, missing=error, an integer, which has no value to spare) TensorFlow's own error names the feature.
-    fill = None if feature.missing == "error" else _DEFAULTS.get(feature.dtype)
-    size = math.prod(feature.shape or ())
-    return tf.io.FixedLenFeature(feature.shape, dtype, None if fill is None else [fill] * size)
-
-
-def _tensor_spec(feature: Feature, parts: tuple[str, ...]) -> Any:
-    dtype = DTYPES[feature.dtype]
-    if len(parts) > 1:
-        return tf.SparseTensorSpec([None, None], dtype)
-    return tf.TensorSpec([None, *(feature.shape or ())], dtype)

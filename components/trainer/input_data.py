@@ -3,13 +3,19 @@
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
+from components.errors import ConfigError
 from components.feature_plan import model_name
 from components.frozen import FrozenTransform
+from components.frozen.damage import Damage, find_damage
 from components.frozen.record_files import Files, matching_files
 
 # Records held for shuffling: about 100 MB of tabular tf.Examples.
 _SHUFFLE_RECORDS = 200_000
+_READ_BYTES = 8 << 20
+# Files read side by side: enough to hide the latency of remote storage.
+_MOST_READERS = 16
 
 
 def normalized_dataset(
@@ -22,12 +28,17 @@ def normalized_dataset(
     repeat: bool = False,
     deterministic: bool = True,
     drop_remainder: bool = False,
+    shard: tuple[int, int] = (0, 1),
+    cache: bool | str = False,
+    skip_batches: int = 0,
+    skip_corrupt: bool = False,
+    private_threads: int = 0,
 ) -> tf.data.Dataset:
     """A dataset of (dict of model features, label[, weight]), or of the dict alone where the plan has no label.
 
     Records are batched before they are parsed, so that parsing and normalizing are one call a batch, in a
     ``ParallelMapDataset`` whose function holds the statistics as constants. Without a label, a weight stands third too:
-    (dict, None, weight).
+    (dict, None, weight). Its iterator can be saved by ``tf.train.Checkpoint(iterator=...)``.
 
     Args:
       files_or_pattern: TFRecord files of tf.Examples, or one glob; names that end in ``.gz`` are gzip.
@@ -38,11 +49,45 @@ def normalized_dataset(
       repeat: without end.
       deterministic: keeps the order of batches whatever finishes first.
       drop_remainder: drops the last, smaller batch.
+      shard: (index, count) of this worker: whole files where there are at least ``count``, every count-th record
+        otherwise. It switches TensorFlow's own sharding off; without it, ``tf.distribute`` and the ``tf.data`` service
+        shard as they are told.
+      cache: keeps the records as read, before shuffle and parsing: True in memory, or in a file of this name.
+      skip_batches: leaves out the first batches before they are parsed, to go on where another iterator stopped.
+      skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; each is logged, and
+        ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
+      private_threads: size of a thread pool of the dataset's own; 0 shares TensorFlow's.
 
     Raises:
-      DataError: no file matches.
+      DataError: no file matches, or with ``skip_corrupt`` nothing can be read.
+      ConfigError: ``shard`` is not (index, count) with 0 <= index < count.
     """
     files = matching_files(files_or_pattern)
+    index, count = shard
+    if not 0 <= index < count:
+        raise ConfigError(f"shard must be (index, count) with 0 <= index < count but is {shard}.")
+    by_file = 1 < count <= len(files)
+    files = files[index::count] if by_file else files
+    damages = list(find_damage(files, frozen.parse)) if skip_corrupt else []
+    dataset = _records(files, damages, shuffle, seed, deterministic)
+    if count > 1 and not by_file:
+        dataset = dataset.shard(count, index)
+    if cache:
+        dataset = dataset.cache("" if cache is True else cache)
+    if shuffle:
+        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
+    if repeat:
+        dataset = dataset.repeat()
+    return (
+        dataset.batch(batch_size, drop_remainder=drop_remainder)
+        .skip(skip_batches)
+        .map(_model_batch(frozen), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
+        .prefetch(tf.data.AUTOTUNE)
+        .with_options(_options(deterministic, private_threads, is_sharded=count > 1))
+    )
+
+
+def _model_batch(frozen: FrozenTransform) -> Any:
     label, weight = frozen.plan.label, frozen.plan.weight
 
     @tf.autograph.experimental.do_not_convert
@@ -53,27 +98,48 @@ def normalized_dataset(
             return features, answer, features.pop(model_name(weight.name))
         return features if label is None else (features, answer)
 
-    options = tf.data.Options()
-    options.deterministic = deterministic
-    dataset = tf.data.Dataset.from_tensor_slices(files)
+    return model_batch
+
+
+def _records(
+    files: list[str], damages: list[Damage], shuffle: bool, seed: int | None, deterministic: bool
+) -> tf.data.Dataset:
+    """The records of all files, several files side by side."""
+    sources: Any = files
+    if damages:
+        for damage in damages:
+            logging.warning("Left out: %s", damage)
+        bad = [[d.record for d in damages if d.file == file and not d.rest_lost] for file in files]
+        ends = [min([d.record for d in damages if d.file == file and d.rest_lost], default=-1) for file in files]
+        sources = (files, ends, tf.ragged.constant(bad, tf.int64, ragged_rank=1, row_splits_dtype=tf.int64))
+    dataset = tf.data.Dataset.from_tensor_slices(sources)
     if shuffle:
         dataset = dataset.shuffle(len(files), seed=seed)
-    dataset = dataset.interleave(
-        _records, cycle_length=min(len(files), 16), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
-    )
-    if shuffle:
-        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
-    if repeat:
-        dataset = dataset.repeat()
-    return (
-        dataset.batch(batch_size, drop_remainder=drop_remainder)
-        .map(model_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(options)
+    return dataset.interleave(
+        _sound_records if damages else _records_of,
+        cycle_length=min(len(files), _MOST_READERS),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=deterministic,
     )
 
 
-def _records(file: tf.Tensor) -> tf.data.Dataset:
+def _records_of(file: tf.Tensor) -> tf.data.Dataset:
     # TFRecordDataset reads one compression a dataset, but takes its name as a tensor.
     gzip = tf.strings.regex_full_match(file, r".*\.gz")
-    return tf.data.TFRecordDataset(file, compression_type=tf.where(gzip, "GZIP", ""), buffer_size=8 << 20)
+    return tf.data.TFRecordDataset(file, compression_type=tf.where(gzip, "GZIP", ""), buffer_size=_READ_BYTES)
+
+
+def _sound_records(file: tf.Tensor, end: tf.Tensor, bad: tf.Tensor) -> tf.data.Dataset:
+    """The records before ``end`` (-1: all) but the ``bad`` ones."""
+    numbered = _records_of(file).take(tf.cast(end, tf.int64)).enumerate()
+    return numbered.filter(lambda at, _: ~tf.reduce_any(bad == at)).map(lambda _, record: record)
+
+
+def _options(deterministic: bool, private_threads: int, *, is_sharded: bool) -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = deterministic
+    if private_threads:
+        options.threading.private_threadpool_size = private_threads
+    if is_sharded:
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options

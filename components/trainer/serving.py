@@ -1,50 +1,79 @@
-"""Model + frozen transform -> a SavedModel that TensorFlow alone can load and serve from raw tf.Examples."""
+"""Model + frozen transform -> a SavedModel that TensorFlow alone can load and serve from raw values."""
 
-from pathlib import PurePosixPath
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from components.constants import FILE_NAME, NormalizationConstants
+from components.constants import NormalizationConstants
 from components.feature_plan import model_name
-from components.frozen import FrozenTransform
+from components.frozen import FrozenTransform, graph_file, named_tensors
+from components.trainer.keras_export import RawModel
 
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
+EVALUATION_LABEL = "tfx_norm_label"
+KERAS_FILE = "assets.extra/model.keras"
 
 
 class ServingModel(tf.Module):
-    """The functions behind the signatures; its attributes are what the SavedModel keeps."""
+    """What the SavedModel keeps: the weights, and as assets the constants and the graph that holds them."""
 
-    def __init__(self, model: keras.Model, frozen: FrozenTransform, task: str, constants_file: str) -> None:
-        """Tracks the model's weights and, as an asset, the constants."""
+    def __init__(self, model: keras.Model, assets: tuple[str, ...]) -> None:
+        """Tracks the model's weights and the files."""
         super().__init__()
         self.model = model
-        self.constants = tf.saved_model.Asset(constants_file)
-        self._frozen = frozen
-        self._task = task
+        self.assets = [tf.saved_model.Asset(path) for path in assets]
 
-    @tf.function(input_signature=[_EXAMPLES], autograph=False)
-    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized tf.Examples [batch], without the label, to ``scores`` and, for classes, ``classes``."""
-        features = self._frozen(self._frozen.parse(examples, label=False))
-        return predictions(self.model(features, training=False), self._task, self._frozen.constants)
 
-    @tf.function(input_signature=[_EXAMPLES], autograph=False)
-    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized tf.Examples [batch] to the model's tensors."""
-        return self._frozen(self._frozen.parse(examples, label=False))
+def signatures(model: keras.Model, frozen: FrozenTransform, task: str) -> dict[str, Any]:
+    """The model's signatures, traced.
 
-    @tf.function(input_signature=[_EXAMPLES], autograph=False)
-    def transform_label(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized tf.Examples [batch] to the label as the model learns it, by the name an evaluation asks for."""
-        label = self._frozen.plan.label
+    ``serving_default``: serialized tf.Examples [batch] to what ``predictions`` says. ``serving_raw``: the same from
+    one named tensor a feature (``components.frozen.named_tensors``). ``transform_features``: tf.Examples to the model's
+    tensors. ``inverse``: normalized numbers back to raw ones. ``transform_label``: tf.Examples to the label as the
+    model learns it. All but the last do without the label.
+    """
+
+    def answer(raw: dict[str, Any]) -> dict[str, tf.Tensor]:
+        return predictions(model(frozen(raw), training=False), task, frozen.constants)
+
+    def serving_raw(**named: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.shape(next(iter(named.values())), tf.int64)[0]
+        return answer(frozen.with_absent(named_tensors.raw_columns(frozen.plan, named), rows))
+
+    def transform_label(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        label = frozen.plan.label
         assert label is not None
-        transformed = self._frozen(self._frozen.parse(examples))
-        return {EVALUATION_LABEL: transformed[model_name(label.name)]}
+        return {EVALUATION_LABEL: frozen(frozen.parse(examples))[model_name(label.name)]}
+
+    return {
+        "serving_default": _traced(lambda examples: answer(frozen.parse(examples, label=False)), examples=_EXAMPLES),
+        "serving_raw": _traced(serving_raw, **named_tensors.tensor_specs(frozen.plan)),
+        "transform_features": _traced(lambda examples: frozen(frozen.parse(examples, label=False)), examples=_EXAMPLES),
+        "transform_label": _traced(transform_label, examples=_EXAMPLES),
+        "inverse": _traced(lambda **model: _by_model_name(frozen.inverse(model)), **inverse_specs(frozen)),
+    }
 
 
-EVALUATION_LABEL = "tfx_norm_label"
+def inverse_specs(frozen: FrozenTransform) -> dict[str, tf.TensorSpec]:
+    """What the signature ``inverse`` takes: every normalized number of fixed shape, and the keys they depend on."""
+    plan, specs = frozen.plan, {}
+    for feature in plan.normalized:
+        if feature.model_shape is not None:
+            specs[model_name(feature.name)] = tf.TensorSpec([None, *feature.model_shape], tf.float32)
+    for key in plan.keys:
+        as_text = key.dtype == "bytes" and key.role != "category"
+        specs.setdefault(model_name(key.name), tf.TensorSpec([None], tf.string if as_text else tf.int64))
+    return specs
+
+
+def _by_model_name(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {model_name(name): value for name, value in raw.items()}
+
+
+def _traced(function: Callable[..., Any], **specs: tf.TensorSpec) -> Any:
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def predictions(outputs: tf.Tensor, task: str, constants: NormalizationConstants) -> dict[str, tf.Tensor]:
@@ -75,16 +104,21 @@ def export(
     task: Literal["binary", "multiclass", "regression"],
     directory: str,
     scratch: str,
+    *,
+    keras_export: bool = False,
 ) -> None:
-    """Writes the SavedModel; ``scratch`` is a folder for the constants on their way into its assets."""
-    tf.io.gfile.makedirs(scratch)
-    constants_file = str(PurePosixPath(scratch) / FILE_NAME) if "://" not in scratch else f"{scratch}/{FILE_NAME}"
-    with tf.io.gfile.GFile(constants_file, "w") as file:
-        file.write(frozen.constants.to_json())
-    module = ServingModel(model, frozen, task, constants_file)
-    signatures = {
-        "serving_default": module.serve,
-        "transform_features": module.transform_features,
-        "transform_label": module.transform_label,
-    }
-    tf.saved_model.save(module, directory, signatures=signatures)
+    """Writes the SavedModel.
+
+    Args:
+      model: trained, on the model tensors.
+      frozen: the transform it was trained with.
+      task: decides what serving returns.
+      directory: the SavedModel's.
+      scratch: a folder for graph and constants on their way into its assets.
+      keras_export: also writes ``assets.extra/model.keras``, a ``RawModel``.
+    """
+    module = ServingModel(model, graph_file.write(frozen.graph, scratch))
+    tf.saved_model.save(module, directory, signatures=signatures(model, frozen, task))
+    if keras_export:
+        tf.io.gfile.makedirs(f"{directory}/{KERAS_FILE}".rpartition("/")[0])
+        RawModel.of(model, frozen).save(f"{directory}/{KERAS_FILE}")

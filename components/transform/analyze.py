@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.constants import NormalizationConstants
 from components.errors import ConfigError, DataError
 from components.feature_plan import FeaturePlan
-from components.frozen import FrozenTransform
+from components.frozen import FrozenTransform, damage
 from components.frozen.record_files import Files, compression_of, matching_files
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
@@ -77,9 +77,10 @@ def read_statistics(files: Sequence[str], plan: FeaturePlan, batch_size: int = _
         records = tf.data.TFRecordDataset(file, compression_of(file), buffer_size=8 << 20)
         batches = records.batch(batch_size).map(parse, num_parallel_calls=2)
         try:
-            for batch in batches.prefetch(2):
-                columns = [_parts(batch[feature.name]) for feature in columns_read(plan)]
-                tree.add(TableStatistics.of(plan, columns))
+            with damage.named([file], parse):
+                for batch in batches.prefetch(2):
+                    columns = [_parts(batch[feature.name]) for feature in columns_read(plan)]
+                    tree.add(TableStatistics.of(plan, columns))
         except tf.errors.OpError as error:
             raise DataError(f"Cannot read {file}: {error.message.splitlines()[0]}") from error
     return tree.merged()

@@ -21,18 +21,18 @@ def as_dense(feature: Feature, value: Any) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def stacked_columns(columns: Sequence[Any]) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Columns of one number a row, all dense or all sparse and of one type, side by side.
+    """Columns of one number a row, all dense or all sparse and of one type, one below the other.
 
     Returns:
-      float64 [batch, columns], and bool of that shape where a value is present; None where it always is.
+      float64 [columns, batch], and bool of that shape where a value is present; None where it always is.
     """
     if not isinstance(columns[0], tf.SparseTensor):
-        return tf.cast(tf.stack([tf.reshape(column, [-1]) for column in columns], axis=1), tf.float64), None
-    # One scatter for all: the values one after the other, each with its row and the number of its column.
+        return tf.cast(tf.stack([tf.reshape(column, [-1]) for column in columns], axis=0), tf.float64), None
+    # One scatter for all: the values one after the other, each with the number of its column and its row.
     lengths = tf.stack([tf.size(column.values, tf.int64) for column in columns])
     row = tf.concat([column.indices for column in columns], axis=0)[:, 0]
-    index = tf.stack([row, tf.repeat(tf.range(len(columns), dtype=tf.int64), lengths)], axis=1)
-    shape = tf.stack([columns[0].dense_shape[0], len(columns)])
+    index = tf.stack([tf.repeat(tf.range(len(columns), dtype=tf.int64), lengths), row], axis=1)
+    shape = tf.stack([len(columns), columns[0].dense_shape[0]])
     values = tf.scatter_nd(index, tf.concat([column.values for column in columns], axis=0), shape)
     return tf.cast(values, tf.float64), tf.scatter_nd(index, tf.ones_like(row, tf.int32), shape) > 0
 

@@ -37,38 +37,58 @@ def normalize(raw: TensorMap, plan: FeaturePlan, constants: GraphConstants) -> d
 def _fixed(
     features: Sequence[Feature], raw: TensorMap, places: Mapping[str, list[int]], constants: GraphConstants
 ) -> dict[str, tf.Tensor]:
-    """All features of fixed shape as one block [batch, width]: normalized once, then cut apart.
+    """All scalars as one block [scalars, batch], all others as one block [batch, elements]: a handful of wide ops.
 
-    Scalars that need nothing of their own are stacked by type first, so that 2,000 of them are a handful of wide ops.
+    Scalars lie in rows, so that stacking them and cutting them apart again copies whole columns, or nothing.
     """
     outputs: dict[str, tf.Tensor] = {}
-    order: list[Feature] = []
     blocks: list[tf.Tensor] = []
     masks: list[tf.Tensor | None] = []
+    order: list[Feature] = []
     for group in _stackable(features, raw):
         block, mask = stacked_columns([raw[feature.name] for feature in group])
         blocks.append(_logarithm(group[0], block))
         masks.append(mask)
         order += group
     stacked = set(order)
-    for feature in sorted((f for f in features if f not in stacked), key=lambda f: f.model_shape != ()):
+    shaped: list[tuple[Feature, tf.Tensor, tf.Tensor]] = []
+    for feature in (f for f in features if f not in stacked):
         block, present = _block(feature, raw[feature.name], constants)
-        blocks.append(block)
-        masks.append(present)
-        order.append(feature)
         outputs.update(_flag(feature, block, present))
-    columns_in_order = [column for feature in order for column in places[feature.name]]
-    rows = {name: tf.gather(row, columns_in_order) for name, row in constants.numeric.items()}
-    scores = _scores(tf.concat(blocks, axis=1), _mask(masks, blocks), rows, order)
-    scalars = [feature for feature in order if feature.model_shape == ()]
-    pieces = tf.unstack(scores[:, : len(scalars)], num=len(scalars), axis=1) if scalars else []
-    outputs.update({model_name(feature.name): piece for feature, piece in zip(scalars, pieces, strict=True)})
-    at = len(scalars)
-    for feature in order[len(scalars) :]:
-        part = scores[:, at : at + elements(feature)]
-        outputs[model_name(feature.name)] = tf.reshape(part, [-1, *(feature.model_shape or ())])
-        at += elements(feature)
+        if feature.model_shape == ():
+            blocks.append(tf.reshape(block, [1, -1]))
+            masks.append(tf.reshape(present, [1, -1]))
+            order.append(feature)
+        else:
+            shaped.append((feature, block, present))
+    if order:
+        rows = {name: row[:, tf.newaxis] for name, row in _rows_of(order, places, constants).items()}
+        scores = _scores(_joined(blocks, axis=0), _mask(masks, blocks), rows, order, axis=0)
+        pieces = tf.unstack(scores, num=len(order), axis=0)
+        outputs.update({model_name(feature.name): piece for feature, piece in zip(order, pieces, strict=True)})
+    if shaped:
+        ordered = [feature for feature, _, _ in shaped]
+        scores = _scores(
+            _joined([block for _, block, _ in shaped], axis=1),
+            _joined([present for _, _, present in shaped], axis=1),
+            _rows_of(ordered, places, constants),
+            ordered,
+        )
+        parts = tf.split(scores, [elements(feature) for feature in ordered], axis=1) if len(shaped) > 1 else [scores]
+        for feature, part in zip(ordered, parts, strict=True):
+            outputs[model_name(feature.name)] = tf.reshape(part, [-1, *(feature.model_shape or ())])
     return outputs
+
+
+def _joined(blocks: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
+    return blocks[0] if len(blocks) == 1 else tf.concat(blocks, axis=axis)
+
+
+def _rows_of(
+    features: Sequence[Feature], places: Mapping[str, list[int]], constants: GraphConstants
+) -> dict[str, tf.Tensor]:
+    columns = [column for feature in features for column in places[feature.name]]
+    return {name: tf.gather(row, columns) for name, row in constants.numeric.items()}
 
 
 def _stackable(features: Sequence[Feature], raw: TensorMap) -> list[list[Feature]]:
@@ -88,7 +108,7 @@ def _mask(masks: Sequence[tf.Tensor | None], blocks: Sequence[tf.Tensor]) -> tf.
     if all(mask is None for mask in masks):
         return None
     spelled = [tf.ones_like(b, tf.bool) if m is None else m for m, b in zip(masks, blocks, strict=True)]
-    return tf.concat(spelled, axis=1)
+    return _joined(spelled, axis=0)
 
 
 def _per_key(feature: Feature, key: Feature, raw: TensorMap, constants: GraphConstants) -> dict[str, tf.Tensor]:
@@ -123,18 +143,26 @@ def _variable(
     return tf.SparseTensor(value.indices, scores[:, 0], value.dense_shape)
 
 
-def _scores(block: tf.Tensor, present: tf.Tensor | None, rows: Rows, features: Sequence[Feature]) -> tf.Tensor:
-    """float32 [batch, width] of a float64 block; ``rows`` broadcast to it."""
+def _scores(
+    block: tf.Tensor, present: tf.Tensor | None, rows: Rows, features: Sequence[Feature], axis: int = 1
+) -> tf.Tensor:
+    """float32 scores of a float64 block, in its shape; ``rows`` broadcast to it.
+
+    The one cast stands right behind the product: rounding keeps the order of numbers, so that what follows may choose
+    and clip in float32, with the same bits.
+    """
+    small = {name: tf.cast(row, tf.float32) for name, row in rows.items() if name not in ("center", "scale")}
     usable = tf.math.is_finite(block) if present is None else present & tf.math.is_finite(block)
-    scores = tf.where(usable, (block - rows["center"]) * rows["scale"], rows["filled"])
+    scores = tf.where(usable, tf.cast((block - rows["center"]) * rows["scale"], tf.float32), small["filled"])
     clipped = [feature.nonfinite == "clip" for feature in features for _ in range(elements(feature))]
     if any(clipped):
-        infinite = tf.math.is_inf(block) & tf.constant(clipped)
+        asked = tf.constant(clipped)
+        infinite = tf.math.is_inf(block) & (asked if axis == 1 else asked[:, tf.newaxis])
         infinite = infinite if present is None else present & infinite
-        scores = tf.where(infinite, tf.where(block > 0, rows["highest"], rows["lowest"]), scores)
+        scores = tf.where(infinite, tf.where(block > 0, small["highest"], small["lowest"]), scores)
     if any(feature.clip for feature in features):
-        scores = tf.clip_by_value(scores, -rows["bound"], rows["bound"])
-    return tf.cast(scores, tf.float32)
+        scores = tf.clip_by_value(scores, -small["bound"], small["bound"])
+    return scores
 
 
 def _block(feature: Feature, value: Any, constants: GraphConstants) -> tuple[tf.Tensor, tf.Tensor]:

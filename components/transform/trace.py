@@ -8,7 +8,7 @@ import tensorflow as tf
 from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
 from components.frozen.freeze import FrozenGraph, freeze_function
-from components.frozen.transform import DTYPES
+from components.frozen.raw_columns import DTYPES, tensor_spec
 from components.moments.fingerprint import fingerprints
 from components.moments.wire import encode
 from components.transform.preprocessing import apply_plan
@@ -28,10 +28,10 @@ def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
 
 
 def _input_spec(feature: Feature) -> tf.TensorSpec | tf.SparseTensorSpec:
-    dtype = DTYPES[feature.dtype]
-    if feature.shape in (None, (), (1,)) and feature.role != "passthrough":
-        return tf.SparseTensorSpec([None, None], dtype)
-    return tf.TensorSpec([None, *(feature.shape or ())], dtype)
+    """Sparse where a row may lack the value; a float that may be absent is dense where NaN means the same."""
+    nan_is_absent = feature.dtype == "float32" and "error" not in (feature.missing, feature.nonfinite)
+    may_be_absent = feature.model_shape == () and feature.role != "passthrough"
+    return tensor_spec(feature, sparse=feature.shape is None or (may_be_absent and not nan_is_absent))
 
 
 def raw_feature_spec(plan: FeaturePlan) -> dict[str, tf.io.FixedLenFeature | tf.io.VarLenFeature]:

@@ -23,8 +23,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.feature_plan": ("components.errors", "components.feature", "components.feature_tags"),
     "components.constants": PLAN,
     "components.moments": PURE,
-    "components.frozen": PURE,
-    "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments"),
+    "components.frozen": (*PURE, "components.moments.fingerprint"),
+    "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments.wire"),
     "components.transform": (*PURE, "components.moments", "components.frozen"),
     "components.transform.analyze": (
         *PURE,
