@@ -32,6 +32,10 @@ class FrozenNormalization(keras.layers.Normalization):
     Keras has to run on TensorFlow; on another backend, where its operations are of float32, a call is an error, except
     in a ``Dataset.map``, where Keras uses TensorFlow in any case.
 
+    What Keras casts before the layer is called is lost: a ``keras.Input`` is of float32 unless it is told
+    ``dtype="int64"``, and a subclassed model under ``mixed_float16`` casts its inputs, to infinity from 65,520 on. Such
+    a model wants the layer in the map.
+
     Args:
       mean, variance: of the axes that are kept, or one number for all; population variance. Like all numbers here that
         belong to the feature, after the logarithm where there is one.

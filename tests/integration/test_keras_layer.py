@@ -167,6 +167,8 @@ def test_whole_numbers_are_exact_up_to_2_to_the_53(frozen: FrozenTransform) -> N
     assert np.float32(near[0, 0]) == np.float32(near[1, 0])
     assert abs((other - one) * Fraction(layer.variance.item() ** 0.5) - 1) < Fraction(1, 10**4)
     assert layer(near).numpy().tobytes() == in_map(layer, near).tobytes()
+    inputs = keras.Input([1], dtype="int64")
+    assert keras.Model(inputs, layer(inputs)).predict(near, verbose=0).tobytes() == in_map(layer, near).tobytes()
 
 
 @pytest.mark.parametrize("maps", [1, 2, 3])
