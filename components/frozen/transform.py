@@ -74,8 +74,12 @@ class FrozenTransform:
     @property
     def captured_inputs(self) -> tuple[Any, ...]:
         """What a ``tf.function`` around this function captures; nothing."""
+        return tuple(self.concrete_function().captured_inputs)
+
+    def concrete_function(self) -> Any:
+        """This function as TensorFlow traces it for a batch of any size, label and weight left out."""
         spec = {feature.name: raw_columns.tensor_spec(feature, self._sparse(feature)) for feature in self.plan.inputs}
-        return tuple(tf.function(self.__call__, autograph=False).get_concrete_function(spec).captured_inputs)
+        return tf.function(self.__call__, autograph=False).get_concrete_function(spec)
 
     def __call__(self, raw: TensorMap) -> dict[str, tf.Tensor]:
         """Model tensors by ``model_name``: see ``components.transform.preprocessing.apply_plan``.

@@ -124,14 +124,15 @@ def _rows(
     return {
         "center": np.asarray(center, np.float64),
         "scale": scale,
-        "filled": (_fill(constants, usual) - center) * scale,
+        "filled": (stand_in(constants, usual) - center) * scale,
         "lowest": (low - center) * scale,
         "highest": (high - center) * scale,
         "bound": np.full(np.shape(center), constants.feature.clip or np.inf),
     }
 
 
-def _fill(constants: FeatureConstants, usual: Floats) -> Floats:
+def stand_in(constants: FeatureConstants, usual: Floats) -> Floats:
+    """What a missing value becomes, in the feature's unit: ``usual``, or the constant of its policy."""
     kind, _, text = constants.feature.missing.partition(":")
     if kind != "constant":
         return usual

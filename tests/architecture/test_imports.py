@@ -24,6 +24,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.constants": PLAN,
     "components.moments": PURE,
     "components.frozen": (*PURE, "components.moments.fingerprint"),
+    "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments.wire"),
     "components.transform": (*PURE, "components.moments", "components.frozen"),
     "components.transform.analyze": (
         *PURE,
@@ -62,6 +63,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.moments.combine": ("apache_beam",),
     "components.moments.analyzer": ("apache_beam", "tensorflow", "tensorflow_transform"),
     "components.frozen": ("tensorflow",),
+    "components.frozen.keras_layer": ("keras", "tensorflow"),
     "components.transform": ("tensorflow",),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
@@ -216,6 +218,11 @@ def test_frozen_transform_loads_tensorflow_only() -> None:
     # Keras comes with TensorFlow itself.
     loaded = loaded_in_a_fresh_process("from components import FrozenTransform, normalized_dataset")
     assert "tensorflow" in loaded
+    assert loaded <= {"tensorflow", "keras", "tf_keras"}
+
+
+def test_the_keras_layer_loads_neither_tfx_nor_beam() -> None:
+    loaded = loaded_in_a_fresh_process("import components.frozen.keras_layer")
     assert loaded <= {"tensorflow", "keras", "tf_keras"}
 
 
