@@ -14,6 +14,8 @@ from components.frozen.record_files import Files, matching_files
 # Records held for shuffling: about 100 MB of tabular tf.Examples.
 _SHUFFLE_RECORDS = 200_000
 _READ_BYTES = 8 << 20
+# Records that a reader hands over at once: handing over one at a time costs more than parsing it.
+_BLOCK = 256
 # Files read side by side: enough to hide the latency of remote storage.
 _MOST_READERS = 16
 
@@ -38,7 +40,8 @@ def normalized_dataset(
 
     Records are batched before they are parsed, so that parsing and normalizing are one call a batch, in a
     ``ParallelMapDataset`` whose function holds the statistics as constants. Without a label, a weight stands third too:
-    (dict, None, weight). Its iterator can be saved by ``tf.train.Checkpoint(iterator=...)``.
+    (dict, None, weight). Unshuffled, several files take turns in blocks of records. The iterator can be saved by
+    ``tf.train.Checkpoint(iterator=...)``.
 
     Args:
       files_or_pattern: TFRecord files of tf.Examples, or one glob; names that end in ``.gz`` are gzip.
@@ -69,17 +72,21 @@ def normalized_dataset(
     by_file = 1 < count <= len(files)
     files = files[index::count] if by_file else files
     damages = list(find_damage(files, frozen.parse)) if skip_corrupt else []
-    dataset = _records(files, damages, shuffle, seed, deterministic)
-    if count > 1 and not by_file:
-        dataset = dataset.shard(count, index)
+    dataset = _blocks(files, damages, shuffle, seed, deterministic)
+    one_by_one = shuffle or (count > 1 and not by_file)
     if cache:
         dataset = dataset.cache("" if cache is True else cache)
+    if one_by_one:
+        dataset = dataset.unbatch()
+    if count > 1 and not by_file:
+        dataset = dataset.shard(count, index)
     if shuffle:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
     if repeat:
         dataset = dataset.repeat()
+    batches = dataset.batch if one_by_one else dataset.rebatch
     return (
-        dataset.batch(batch_size, drop_remainder=drop_remainder)
+        batches(batch_size, drop_remainder=drop_remainder)
         .skip(skip_batches)
         .map(_model_batch(frozen), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
         .prefetch(tf.data.AUTOTUNE)
@@ -101,10 +108,10 @@ def _model_batch(frozen: FrozenTransform) -> Any:
     return model_batch
 
 
-def _records(
+def _blocks(
     files: list[str], damages: list[Damage], shuffle: bool, seed: int | None, deterministic: bool
 ) -> tf.data.Dataset:
-    """The records of all files, several files side by side."""
+    """The records of all files in blocks, several files side by side."""
     sources: Any = files
     if damages:
         for damage in damages:
@@ -116,7 +123,7 @@ def _records(
     if shuffle:
         dataset = dataset.shuffle(len(files), seed=seed)
     return dataset.interleave(
-        _sound_records if damages else _records_of,
+        _sound_blocks if damages else lambda file: _records_of(file).batch(_BLOCK),
         cycle_length=min(len(files), _MOST_READERS),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=deterministic,
@@ -129,10 +136,10 @@ def _records_of(file: tf.Tensor) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(file, compression_type=tf.where(gzip, "GZIP", ""), buffer_size=_READ_BYTES)
 
 
-def _sound_records(file: tf.Tensor, end: tf.Tensor, bad: tf.Tensor) -> tf.data.Dataset:
+def _sound_blocks(file: tf.Tensor, end: tf.Tensor, bad: tf.Tensor) -> tf.data.Dataset:
     """The records before ``end`` (-1: all) but the ``bad`` ones."""
     numbered = _records_of(file).take(tf.cast(end, tf.int64)).enumerate()
-    return numbered.filter(lambda at, _: ~tf.reduce_any(bad == at)).map(lambda _, record: record)
+    return numbered.filter(lambda at, _: ~tf.reduce_any(bad == at)).map(lambda _, record: record).batch(_BLOCK)
 
 
 def _options(deterministic: bool, private_threads: int, *, is_sharded: bool) -> tf.data.Options:

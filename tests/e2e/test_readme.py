@@ -103,6 +103,8 @@ def test_its_own_pipeline_and_dataset_work(tmp_path: Path) -> None:
         + "import glob\n(TRANSFORM_GRAPH,) = glob.glob(f'{ROOT}/Transform/transform_graph/*')\n"
         + "FILES = f'{ROOT}/ArrowExampleGen/examples/*/Split-train/*'\n"
         + code_after("test: own dataset")
+        + "NAMES = ['length']\n"
+        + code_after("test: layer")
         + SEEN
         + "\nin_the_pipeline = frozen.digest\n"
         + code_after("test: analyze")
