@@ -65,8 +65,6 @@ def _in_function(function: types.FunctionType, *owner: Any) -> Iterator[tuple[st
             found.append((name, cell.cell_contents))
     found += [("default", value) for value in (function.__defaults__ or ())]
     found += (function.__kwdefaults__ or {}).items()
-    if hasattr(function, "__wrapped__"):
-        found.append(("wrapped", function.__wrapped__))
     if not _of_library(function):
         named = _names_in(function.__code__)
         found += [(name, function.__globals__[name]) for name in named if name in function.__globals__]

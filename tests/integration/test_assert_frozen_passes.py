@@ -69,6 +69,9 @@ CASES: dict[str, Callable[[], tf.data.Dataset]] = {
     "captured dataset": lambda: (lambda other: rows().flat_map(lambda x: other))(rows().map(lambda x: x + 1.0)),
     "a reduction over a dataset": lambda: rows().map(lambda x: Data.range(3).reduce(x, lambda s, _: s * 2.0)),
     "generator": lambda: Data.from_generator(lambda: iter(ROWS), output_signature=tf.TensorSpec([3])).batch(2),
+    "generators in interleave": lambda: rows().interleave(
+        lambda x: Data.from_generator(lambda: iter(ROWS), output_signature=tf.TensorSpec([3]))
+    ),
     "text files": lambda: Data.list_files("/etc/host*", shuffle=True).interleave(tf.data.TextLineDataset),
     "records": lambda: (
         tf.data.TFRecordDataset(["none.gz"], compression_type="GZIP", num_parallel_reads=2).batch(2).map(parsed)
