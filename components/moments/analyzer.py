@@ -1,14 +1,19 @@
 """The tf.Transform analyzer: one fused combine for all features, one flat string tensor as its result."""
 
-from collections.abc import Mapping
+import contextlib
+import contextvars
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components.constants import NormalizationConstants
 from components.feature_plan import FeaturePlan
 from components.moments.combine import CombineStatistics, ExtractConstants, MakeStatistics
+from components.moments.fingerprint import fingerprints
 from components.moments.table_statistics import columns_read
+from components.moments.wire import encode
 
 TensorMap = Mapping[str, Any]
 
@@ -26,6 +31,21 @@ class _BytesCacheCoder(tft.experimental.PTransformAnalyzerCacheCoder):
         return type(self).__name__
 
 
+_MEASURED: contextvars.ContextVar[tuple[FeaturePlan, list[bytes]] | None] = contextvars.ContextVar(
+    "measured", default=None
+)
+
+
+@contextlib.contextmanager
+def measured(constants: NormalizationConstants) -> Iterator[None]:
+    """Within the block, ``global_moments`` of this plan gives these constants, and nothing is left to analyze."""
+    token = _MEASURED.set((constants.plan, encode(constants, fingerprints)))
+    try:
+        yield
+    finally:
+        _MEASURED.reset(token)
+
+
 def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
     """Measures all features of a plan in one pass over the whole data set, exactly; for a preprocessing_fn.
 
@@ -39,6 +59,9 @@ def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
     Raises (when the analysis runs):
       DataError: see ``components.moments.finish``.
     """
+    known = _MEASURED.get()
+    if known is not None and known[0] == plan:
+        return tf.constant(known[1])
     columns = [as_sparse(inputs[feature.name]) for feature in columns_read(plan)]
     sparse = tuple(isinstance(column, tf.SparseTensor) for column in columns)
     analyzer = tft.experimental.CacheablePTransformAnalyzer(

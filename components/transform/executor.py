@@ -1,0 +1,94 @@
+"""The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
+
+from typing import Any
+
+from absl import logging
+from tfx.components.transform import executor as stock
+from tfx.components.transform import executor_utils
+from tfx.components.util import examples_utils, tfxio_utils
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils
+
+from components.artifacts import write_constants
+from components.constants import NormalizationConstants
+from components.errors import DataError
+from components.feature_plan import FeaturePlan
+from components.frozen import FrozenTransform
+from components.frozen.record_files import matching_files
+from components.moments.analyzer import measured
+from components.moments.finish import finish
+from components.transform.beam_analysis import measure
+from components.transform.pinned import constants_at, fitted
+from components.transform.trace import frozen_graph
+from schemas.loader import load_schema
+
+CONSTANTS, PINNED, READ_BYTES = "constants", "constants_from", "max_batch_bytes"
+PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
+
+
+class Executor(stock.Executor):
+    """Transform's executor behind an analysis of our own."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See ``NormalizingTransform``.
+
+        Raises:
+          DataError: what the data do not allow; examples that are no TFRecords of tf.Examples; a preprocessing_fn that
+            does not call ``global_moments``.
+          SchemaError: a schema that cannot be used, or constants that do not fit it.
+        """
+        uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
+        plan = FeaturePlan.from_schema(load_schema(io_utils.get_only_uri_in_dir(uri)))
+        pinned = exec_properties.get(PINNED)
+        if pinned:
+            constants = fitted(constants_at(pinned), plan, pinned)
+        else:
+            files = analyzed_files(input_dict, exec_properties)
+            logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
+            statistics = measure(
+                files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=exec_properties[READ_BYTES]
+            )
+            constants = finish(plan, statistics)
+        logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
+        with measured(constants):
+            super().Do(input_dict, output_dict, {**exec_properties, **_with_plan(exec_properties, plan)})
+        graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+        frozen = _frozen(constants, graph_uri, exec_properties)
+        frozen.save(graph_uri)
+        write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), frozen.constants)
+
+
+def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> list[str]:
+    """The files of the splits that are to be analyzed.
+
+    Raises:
+      DataError: there is none, or they are no TFRecords of tf.Examples.
+    """
+    examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+    payload, _ = tfxio_utils.resolve_payload_format_and_data_view_uri(examples)
+    formats = {examples_utils.get_file_format(artifact) for artifact in examples}
+    if payload != example_gen_pb2.FORMAT_TF_EXAMPLE or not all(name.startswith("tfrecord") for name in formats):
+        name = example_gen_pb2.PayloadFormat.Name(payload)
+        raise DataError(
+            f"NormalizingTransform reads TFRecords of tf.Examples, but the examples are {name} in files of format "
+            f"{sorted(formats)}. Write them as TFRecords, or take tfx.components.Transform with our preprocessing_fn."
+        )
+    config = exec_properties.get(standard_component_specs.SPLITS_CONFIG_KEY)
+    splits = executor_utils.ResolveSplitsConfig(config, examples).analyze
+    uris = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
+    return matching_files([io_utils.all_files_pattern(uri) for uri in uris])
+
+
+def _with_plan(exec_properties: dict[str, Any], plan: FeaturePlan) -> dict[str, str]:
+    """The custom_config of the preprocessing_fn, with the plan; too long to travel as an argument of a step."""
+    key = standard_component_specs.CUSTOM_CONFIG_KEY
+    config = json_utils.loads(exec_properties.get(key) or "null") or {}
+    return {key: json_utils.dumps({**config, "feature_plan": plan.to_json()})}
+
+
+def _frozen(constants: NormalizationConstants, graph_uri: str, exec_properties: dict[str, Any]) -> FrozenTransform:
+    """Our own preprocessing_fn is traced anew, so that it takes absent values; another one's graph is frozen."""
+    if exec_properties.get(standard_component_specs.PREPROCESSING_FN_KEY) == PREPROCESSING_FN:
+        return FrozenTransform(frozen_graph(constants))
+    return FrozenTransform.load(graph_uri)
