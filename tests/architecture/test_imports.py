@@ -14,14 +14,15 @@ OURS = ("schemas", "components", "pipeline")
 
 # The arrow: what a module or package may import of ours, beside its own package. The longest name that fits counts.
 PLAN = ("components.errors", "components.feature", "components.feature_plan")
-PURE = (*PLAN, "components.constants")
+PURE = (*PLAN, "components.constants", "components.provenance")
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "schemas": (),
     "components.errors": ("schemas.errors",),
     "components.feature": (),
     "components.feature_tags": ("components.errors", "components.feature"),
     "components.feature_plan": ("components.errors", "components.feature", "components.feature_tags"),
-    "components.constants": PLAN,
+    "components.provenance": (),
+    "components.constants": (*PLAN, "components.provenance"),
     "components.moments": PURE,
     "components.frozen": (*PURE, "components.moments.fingerprint"),
     "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments.wire"),
