@@ -39,6 +39,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.example_gen": (*PURE, "schemas"),
     "components.anomalies": ("components.errors",),
     "components.artifacts": PURE,
+    "components.drift": PURE,
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -80,6 +81,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.example_gen.component": ("apache_beam", "tensorflow", "tfx"),
     "components.anomalies.component": ("tensorflow", "tfx"),
     "components.artifacts": ("tensorflow", "tfx"),
+    "components.drift": (),
+    "pipeline.where": (),
 }
 
 
