@@ -19,6 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components import FeaturePlan, FrozenTransform, normalized_dataset
 from components.trainer.model import ModelSpec, build_model
 from components.trainer.serving import export
+from pipeline.where import constants_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAN = float("nan")
@@ -190,6 +191,10 @@ def _environment() -> dict[str, str]:
 def serve_check(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline", "serve-check", *words]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+
+
+def test_the_constants_of_a_model_are_found_in_it(exported: Path, frozen: FrozenTransform) -> None:
+    assert constants_at(exported).digest == frozen.digest
 
 
 def test_serve_check_passes_a_sound_model(exported: Path, records: Path, frozen: FrozenTransform) -> None:
