@@ -12,7 +12,7 @@ from components.frozen.bodies import Body, Library, dataset_body, function_body,
 from components.frozen.captures import captured_offences, names_held
 from components.frozen.held import held_by, is_tf_datas_own, name_of
 from components.frozen.layers import is_batch_normalization, unusable_layers
-from components.frozen.offences import Kind, Offence, operations_with_state
+from components.frozen.offences import Kind, Offence, message, operations_with_state
 from components.frozen.operations import callees, captured, is_dataset_op
 from components.frozen.tensorflow_internals import MapFunction, map_functions, traces
 
@@ -43,17 +43,7 @@ def assert_frozen(dataset_or_function: Any) -> None:
     else:
         found = list(dict.fromkeys(_in_function(given)))
     if found:
-        raise NotFrozenError(_message(found))
-
-
-def _message(found: Sequence[Offence]) -> str:
-    count = "1 thing is none" if len(found) == 1 else f"{len(found)} things are none"
-    lines = [f"Maps must hold constants and nothing else, but {count}:"]
-    for place in dict.fromkeys(offence.place for offence in found):
-        lines.append(f"  {place}:")
-        lines += [f"    {offence.what}" for offence in found if offence.place == place]
-    kinds = [kind for kind in Kind if any(offence.kind is kind for offence in found)]
-    return "\n".join([*lines, "What to do instead:", *(f"  {kind.value}." for kind in kinds)])
+        raise NotFrozenError(message(found))
 
 
 def _in_dataset(dataset: tf.data.Dataset) -> Iterator[Offence]:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from components.constants import NormalizationConstants
 from components.errors import DataError, NotFrozenError
-from components.frozen.state import sentence, stateful_ops
+from components.frozen.bodies import function_body, reached
+from components.frozen.offences import message, operations_with_state
 
 _OUTPUT_NAMES = "frozen_output"
 
@@ -52,7 +53,7 @@ def freeze(saved_model: str) -> FrozenGraph:
         raise DataError(f"{saved_model} is a SavedModel but holds no transform_fn of tf.Transform (2.x).")
     function = loaded.transform_fn
     function = function.concrete_functions[0] if hasattr(function, "concrete_functions") else function
-    _refuse_state(function.graph, saved_model)
+    _refuse_state(function, saved_model)
     return freeze_function(function, _constants_in(function.graph, _captured(function), saved_model))
 
 
@@ -62,7 +63,7 @@ def freeze_function(function: Any, constants: NormalizationConstants) -> FrozenG
     Raises:
       NotFrozenError: it has tables, variables or other state.
     """
-    _refuse_state(function.graph, "this function")
+    _refuse_state(function, "this function")
     graph, values = function.graph, _captured(function)
     placeholders = graph.inputs[: len(graph.inputs) - len(values)]
     raw = tf.nest.pack_sequence_as(graph.structured_input_signature[0][0], placeholders, expand_composites=True)
@@ -80,9 +81,12 @@ def freeze_function(function: Any, constants: NormalizationConstants) -> FrozenG
     return FrozenGraph(graph_def, inputs, outputs, constants)
 
 
-def _refuse_state(graph: tf.Graph, source: str) -> None:
-    if found := list(stateful_ops(graph)):
-        raise NotFrozenError(sentence(source, found))
+def _refuse_state(function: Any, source: str) -> None:
+    library, body = function_body(function)
+    bodies = reached(library, body)
+    found = [offence for inner in bodies for offence in operations_with_state(inner, f"the graph of {source}")]
+    if found:
+        raise NotFrozenError(message(found))
 
 
 def _captured(function: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -100,3 +100,14 @@ def kind_of(operation: tf.Operation) -> Kind | None:
     if not has_own_state or is_dataset_op(operation) or any(callees(operation)):
         return None
     return Kind.RANDOM if _RANDOM.search(name) else Kind.STATE
+
+
+def message(found: Sequence[Offence]) -> str:
+    """What a NotFrozenError says: all offences by place, and what to do instead."""
+    count = "1 thing is none" if len(found) == 1 else f"{len(found)} things are none"
+    lines = [f"Maps must hold constants and nothing else, but {count}:"]
+    for place in dict.fromkeys(offence.place for offence in found):
+        lines.append(f"  {place}:")
+        lines += [f"    {offence.what}" for offence in found if offence.place == place]
+    kinds = [kind for kind in Kind if any(offence.kind is kind for offence in found)]
+    return "\n".join([*lines, "What to do instead:", *(f"  {kind.value}." for kind in kinds)])

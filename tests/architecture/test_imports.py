@@ -72,8 +72,18 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
+    "components.trainer.streams": ("tensorflow",),
+    "components.trainer.options": (),
     "components.trainer.model": ("keras",),
+    "components.trainer.cnn": ("keras",),
+    "components.trainer.strategies": ("tensorflow",),
+    "components.trainer.digest_agreement": ("tensorflow",),
+    "components.trainer.early_stopping": ("keras", "tensorflow"),
+    "components.trainer.checkpoints": ("keras", "tensorflow"),
+    "components.trainer.distributed": ("keras", "tensorflow"),
+    "components.trainer.fitting": ("keras", "tensorflow"),
     "components.trainer.serving": ("keras", "tensorflow"),
+    # TFX for its types only: see the test of what run_fn loads.
     "components.trainer.run_fn": ("keras", "tensorflow", "tfx"),
     "components.example_gen.tfrecords": ("tensorflow",),
     "components.example_gen.shards": ("apache_beam", "tensorflow"),
@@ -231,6 +241,11 @@ def test_frozen_transform_loads_tensorflow_only() -> None:
 def test_the_keras_layer_loads_neither_tfx_nor_beam() -> None:
     loaded = loaded_in_a_fresh_process("import components.frozen.keras_layer")
     assert loaded <= {"tensorflow", "keras", "tf_keras"}
+
+
+def test_a_training_loads_no_tfx() -> None:
+    loaded = loaded_in_a_fresh_process("import components.trainer.run_fn")
+    assert {"keras", "tensorflow"} <= loaded <= {"keras", "tensorflow", "tf_keras"}
 
 
 @pytest.mark.beam

@@ -146,10 +146,10 @@ STATISTIC = tf.Variable(2.0)
 @pytest.mark.parametrize(
     ("function", "op"),
     [
-        (_table_lookup, "a lookup table (LookupTableFindV2 "),
-        (_variable, "a variable (ReadVariableOp "),
-        (_python, "Python code (EagerPyFunc "),
-        (_random, "random numbers (RandomUniform "),
+        (_table_lookup, "LookupTableFindV2 "),
+        (_variable, "ReadVariableOp "),
+        (_python, "EagerPyFunc "),
+        (_random, "RandomUniform "),
     ],
 )
 def test_a_transform_graph_with_state_is_refused_by_the_name_of_each_op(
