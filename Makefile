@@ -7,7 +7,7 @@ IN_ORDER := $(addprefix tests/,architecture unit property golden integration)
 OTHERS := $(filter-out $(IN_ORDER) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 TESTS := $(wildcard $(IN_ORDER)) $(OTHERS) $(wildcard tests/test_*.py)
 # Our own packages and whatever else is Python here.
-SOURCES := $(wildcard components pipeline schemas tests benchmarks tools)
+SOURCES := $(wildcard components pipeline schemas tfxnorm tests benchmarks tools)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run check test test-all prove bench clean

@@ -15,6 +15,7 @@ _MODULE_OF = {
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",
     "AnomalyGate": "components.anomalies.component",
+    "ConstantsArtifact": "components.artifacts",
 }
 
 __all__ = list(_MODULE_OF)

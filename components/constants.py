@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from components.errors import DataError, InputError
 from components.feature_plan import Feature, FeaturePlan, model_names
+from components.provenance import UNKNOWN, Provenance
 
 FORMAT_VERSION = 1
 FILE_NAME = "constants.json"
@@ -101,6 +102,11 @@ class FeatureConstants:
         """float64 [*statistic_shape]: square root of the population variance."""
         return np.asarray(np.sqrt(self.variance))
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over what the data determine of this one feature."""
+        return _sha256(_canonical(self))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NormalizationConstants(Mapping[str, FeatureConstants]):
@@ -111,12 +117,14 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
       rows: rows analysed.
       graph_sha256: hex SHA-256 of the frozen graph that was written with them; empty where none was. No part of the
         digest, which says what the data are and not how they are applied.
+      provenance: where they come from, as far as it is known; no part of the digest either.
     """
 
     plan: FeaturePlan
     rows: int
     by_name: Mapping[str, FeatureConstants]
     graph_sha256: str = ""
+    provenance: Provenance = UNKNOWN
 
     def __getitem__(self, name: str) -> FeatureConstants:
         """The constants of one feature."""
@@ -133,12 +141,15 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
     @property
     def digest(self) -> str:
         """SHA-256 (hex) over what the data determine: names, roles, axes, counts, statistics, vocabularies."""
-        canonical = [_canonical(constants) for constants in self.values()]
-        return hashlib.sha256(json.dumps(canonical, separators=(",", ":")).encode()).hexdigest()
+        return _sha256([_canonical(constants) for constants in self.values()])
 
     def with_graph(self, sha256: str) -> "NormalizationConstants":
         """The same constants, written with a frozen graph of this SHA-256 (hex)."""
         return dataclasses.replace(self, graph_sha256=sha256)
+
+    def with_provenance(self, provenance: Provenance) -> "NormalizationConstants":
+        """The same constants, said to come from there."""
+        return dataclasses.replace(self, provenance=provenance)
 
     def to_json(self) -> str:
         """JSON with ``format_version``; floats as decimal for people and as hex, which is what is read back."""
@@ -146,6 +157,7 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             "format_version": FORMAT_VERSION,
             "digest": self.digest,
             **({"frozen_graph_sha256": self.graph_sha256} if self.graph_sha256 else {}),
+            **self.provenance.to_table(),
             "rows": self.rows,
             "plan": json.loads(self.plan.to_json()),
             "features": [_to_table(constants) for constants in self.values()],
@@ -175,10 +187,11 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             features = {feature.name: feature for feature in plan.features}
             tables = [(features[item["name"]], item) for item in table["features"]]
             graph = str(table.get("frozen_graph_sha256", ""))
+            provenance = Provenance.from_table(table)
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{source} holds damaged normalization constants: {error!r}. Analyse again.") from error
         by_name = {feature.name: _from_table(feature, item, source) for feature, item in tables}
-        constants = cls(plan, rows, by_name, graph)
+        constants = cls(plan, rows, by_name, graph, provenance)
         if constants.digest != stated:
             raise DigestError(
                 f"{source} states digest {stated} but its values have {constants.digest}. "
@@ -202,7 +215,10 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             raise DataError(f"No constants at {file}: {error}. Give a file, or a folder with {FILE_NAME}.") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the JSON file, whole or not at all."""
+        """Writes the JSON file, whole or not at all; to a URI with a scheme through ``tf.io.gfile``."""
+        if "://" in str(path):
+            _write_remote(str(path), self.to_json())
+            return
         file = Path(path)
         temporary = file.with_name(f".{file.name}.{os.getpid()}")
         temporary.write_text(self.to_json(), encoding="utf-8")
@@ -219,6 +235,19 @@ def _read(file: str) -> str:
         except tf.errors.OpError as error:
             raise OSError(error.message) from error
     return Path(file).read_text(encoding="utf-8")
+
+
+def _write_remote(file: str, text: str) -> None:
+    import tensorflow as tf
+
+    temporary = f"{file}.{os.getpid()}"
+    with tf.io.gfile.GFile(temporary, "w") as stream:
+        stream.write(text)
+    tf.io.gfile.rename(temporary, file, overwrite=True)
+
+
+def _sha256(canonical: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(canonical, separators=(",", ":")).encode()).hexdigest()
 
 
 def _canonical(constants: FeatureConstants) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from components.errors import InputError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_WHERE = "a run's folder, an artifact, a transform graph, a model, a serving folder or a constants file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Verb:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status.
 
-    0 done, 1 the run failed or its model was not blessed, 2 bad usage or bad input (one line says what to do),
-    130 stopped by Ctrl-C.
+    0 done, 1 the run or check failed or its model was not blessed, 2 bad usage or bad input (one line says what to
+    do), 130 stopped by Ctrl-C.
     """
     try:
         arguments = _parser().parse_args(argv)
@@ -127,6 +128,47 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK if result.ok else FAILED
 
 
+def _constants_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("where", metavar="WHERE", help=_WHERE)
+    parser.add_argument("--json", action="store_true", help="print constants.json alone")
+
+
+def _constants(arguments: argparse.Namespace) -> int:
+    from pipeline import progress, run_log
+    from pipeline.where import constants_at
+
+    with run_log.only_if_it_fails():
+        constants = constants_at(arguments.where)
+    if arguments.json:
+        print(constants.to_json())
+    else:
+        from pipeline import summary
+
+        summary.print_constants(constants, progress.console_for(sys.stdout))
+    return OK
+
+
+def _diff_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", metavar="WHERE", help=_WHERE)
+    parser.add_argument("after", metavar="WHERE", help="what to compare it with")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from components.drift.compare import compare
+    from pipeline import diff_report, progress, run_log
+    from pipeline.where import constants_at
+
+    names = (arguments.before, arguments.after)
+    with run_log.only_if_it_fails():
+        comparison = compare(*map(constants_at, names))
+    if arguments.json:
+        print(json.dumps(diff_report.as_json(comparison)))
+    else:
+        diff_report.print_diff(comparison, names, progress.console_for(sys.stdout))
+    return OK if comparison.equal else FAILED
+
+
 def _serve_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the folder of a pushed model")
     parser.add_argument("data", metavar="DATA", help="TFRecords of tf.Examples: file, folder or glob")
@@ -177,6 +219,8 @@ def _leave_if_threads_would_hang(status: int) -> None:
 VERBS: dict[str, Verb] = {
     "init": Verb("infer a schema and a configuration from data, to review and edit", _init_arguments, _init),
     "run": Verb("run a configuration's pipeline on this machine", _run_arguments, _run),
+    "constants": Verb("print the constants and their digest", _constants_arguments, _constants),
+    "diff": Verb("compare two sets of constants in units of sigma; status 1: they differ", _diff_arguments, _diff),
     "serve-check": Verb(
         "compare a pushed model's signatures with its own constants", _serve_check_arguments, _serve_check
     ),

@@ -84,6 +84,15 @@ class TrainerSection:
       hidden_units: width of each hidden layer of the default model.
       dropout: share of hidden units dropped in training; 0 because the bundled tables are large.
       seed: of weights and of the shuffle, so that a rerun is the same run.
+      checkpoint_dir: where an interrupted training leaves its state, to go on from; a folder relative to the TOML file,
+        or a URI. Empty = ``checkpoints`` in the run's folder, which the next run in the same folder finds.
+      checkpoint_steps: steps from one checkpoint to the next, counted over all epochs. One takes about as long as 5
+        steps of the default model on 1,024 rows (21 ms beside 4 ms were measured): 3 % of the time.
+      early_stopping: validations in a row without a lower loss after which training stops, with the weights of the
+        lowest one; 0 = never, because the rows that choose the weights would be those that evaluate them.
+      strategy: "single" = one device, "mirrored" = all GPUs of one machine, "multi_worker" = the processes that
+        TF_CONFIG names; the replicas share a batch. One device is what every machine has.
+      keras_export: writes the model as a ``.keras`` file, too; False because serving does not read it.
     """
 
     model: str = "components.trainer.model:build_model"
@@ -93,6 +102,11 @@ class TrainerSection:
     hidden_units: tuple[int, ...] = (128, 64)
     dropout: float = 0.0
     seed: int = 13
+    checkpoint_dir: str = ""
+    checkpoint_steps: int = 200
+    early_stopping: int = 0
+    strategy: Literal["single", "mirrored", "multi_worker"] = "single"
+    keras_export: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +174,8 @@ def load_config(path: str | Path) -> PipelineConfig:
         path=_absolute(config.data.path, folder),
         schema=_absolute(config.data.schema, folder),
     )
-    return dataclasses.replace(config, data=data)
+    trainer = dataclasses.replace(config.trainer, checkpoint_dir=_absolute(config.trainer.checkpoint_dir, folder))
+    return dataclasses.replace(config, data=data, trainer=trainer)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -211,7 +226,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where} must be a finite number but is {value!r}.")
     expected = float if kind == float | None else kind
-    if not isinstance(value, expected) or isinstance(value, bool):
+    # To Python, a boolean is an integer, too.
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{where} must be of type {expected.__name__} but is {value!r}.")
     return value
 
@@ -231,10 +247,13 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(
             f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {data.split}."
         )
-    positive = {"epochs": trainer.epochs, "batch_size": trainer.batch_size, "learning_rate": trainer.learning_rate}
-    for name, value in positive.items():
-        if value <= 0:
-            raise ConfigError(f"{file}: trainer.{name} must be greater than 0 but is {value}.")
+    for name in ("epochs", "batch_size", "learning_rate", "checkpoint_steps"):
+        if getattr(trainer, name) <= 0:
+            raise ConfigError(f"{file}: trainer.{name} must be greater than 0 but is {getattr(trainer, name)}.")
+    if trainer.early_stopping < 0:
+        raise ConfigError(
+            f"{file}: trainer.early_stopping must be at least 1, or 0 for never, but is {trainer.early_stopping}."
+        )
     if not 0 <= trainer.dropout < 1:
         raise ConfigError(f"{file}: trainer.dropout must be at least 0 and less than 1 but is {trainer.dropout}.")
     if not re.fullmatch(r"[\w.]+:\w+", trainer.model):

@@ -64,7 +64,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config={
-            "training": _training(config),
+            "training": _training(config, root),
             "code_digest": code_digest(),
             "model_digest": model_digest(config.trainer.model),
         },
@@ -120,9 +120,10 @@ def _latest_blessed_model() -> BaseNode:
     ).with_id("LatestBlessedModel")
 
 
-def _training(config: PipelineConfig) -> str:
-    """The JSON that ``components.trainer.run_fn.TrainingOptions`` reads."""
+def _training(config: PipelineConfig, root: Path) -> str:
+    """The JSON that ``components.trainer.options.TrainingOptions`` reads."""
     table: dict[str, Any] = {"task": config.pipeline.task, **dataclasses.asdict(config.trainer)}
+    table["checkpoint_dir"] = config.trainer.checkpoint_dir or str(root / "checkpoints")
     return json.dumps(table, sort_keys=True)
 
 

@@ -1,12 +1,15 @@
-"""What ML Metadata knows of one pipeline run: which components ran, how they ended, and what they wrote."""
+"""What ML Metadata knows of pipeline runs: which components ran, how they ended, and what they wrote."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.errors import DataError
 
 _RESULT_PROPERTY = "__execution_result__"
 
@@ -76,6 +79,41 @@ class RunRecord:
         of_node = {execution.id for execution in store.get_executions_by_context(node.id)}
         of_both = [execution for execution in store.get_executions_by_context(run.id) if execution.id in of_node]
         return max(of_both, key=lambda execution: execution.id, default=None)
+
+
+def newest_output(metadata: str, type_name: str) -> OutputArtifact | None:
+    """The artifact of a type that the newest run with one made, or took from the cache; the file is only read.
+
+    Args:
+      metadata: path of an ML Metadata store in SQLite.
+      type_name: such as ``TransformGraph``.
+
+    Raises:
+      DataError: no such store.
+    """
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = metadata
+    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
+    try:
+        store = metadata_store.MetadataStore(connection)
+        runs = store.get_contexts_by_type("pipeline_run")
+        for run in sorted(runs, key=lambda context: context.id, reverse=True):
+            found = _newest_first(store, run)
+            of_type = [artifact for artifact in found if artifact.type_name == type_name]
+            if of_type:
+                return of_type[0]
+    except (RuntimeError, errors.StatusError) as error:
+        raise DataError(f"{metadata} is no ML Metadata store that can be read: {str(error).splitlines()[0]}") from error
+    return None
+
+
+def _newest_first(store: metadata_store.MetadataStore, run: mlmd.Context) -> Iterator[OutputArtifact]:
+    """What the finished executions of a run wrote or reused."""
+    executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id, reverse=True)
+    for execution in executions:
+        if execution.last_known_state in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED):
+            for artifacts in _outputs(store, execution.id).values():
+                yield from artifacts
 
 
 def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str, tuple[OutputArtifact, ...]]:

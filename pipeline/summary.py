@@ -1,12 +1,13 @@
 """The end of a run on the screen: constants, metrics beside the baseline, times, and where everything is."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from components.constants import FeatureConstants, NormalizationConstants
@@ -37,6 +38,20 @@ def print_summary(result: RunResult, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def print_constants(constants: NormalizationConstants, console: Console) -> None:
+    """A line a feature, then the digest and what is known of where the constants come from."""
+    console.print(constants_table(constants))
+    if len(constants) > _MAX_FEATURES:
+        console.print(f"and {len(constants) - _MAX_FEATURES} more, see --json")
+    known = {name: value if isinstance(value, str) else ", ".join(value) for name, value in _provenance(constants)}
+    for name, value in {"digest": constants.digest, **known}.items():
+        console.print(f"{name:<17}{value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _provenance(constants: NormalizationConstants) -> Iterable[tuple[str, Any]]:
+    return ((name.replace("_", " "), value) for name, value in constants.provenance.to_table().items())
+
+
 def print_serve_check(check: "ServeCheck", console: Console) -> None:
     """A line a model tensor with its distance from the constants, and how the two ways of asking compare."""
     table = Table(title=f"{check.rows:,} rows beside the constants", title_justify="left", box=box.SIMPLE_HEAD)
@@ -63,7 +78,7 @@ def constants_table(constants: NormalizationConstants) -> Table:
             words = name in _WORDS
             table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=name == "feature")
     for row in rows:
-        table.add_row(*(row[str(column.header)] for column in table.columns))
+        table.add_row(*(escape(row[str(column.header)]) for column in table.columns))
     return table
 
 

@@ -33,8 +33,9 @@ def tensor_spec(feature: Feature, sparse: bool) -> tf.TensorSpec | tf.SparseTens
 def parts(feature: Feature, column: Any, sparse: bool) -> tuple[tf.Tensor, ...]:
     """The tensors to feed: the column, or indices, values and dense shape.
 
-    Raises:
-      ValueError: a sparse column for a dense input of a type that has no value for "absent".
+    Raises (when it runs):
+      InvalidArgumentError: a sparse column lacks a value, and the input is dense and of a type without a value for
+        "absent".
     """
     if isinstance(column, tf.RaggedTensor):
         column = column.to_sparse()
@@ -71,8 +72,13 @@ def _filled(feature: Feature, column: tf.SparseTensor) -> tf.Tensor:
     shape = feature.shape or ()
     # A batch without a single value has width 0; to_dense would drop it.
     width = max(1, math.prod(shape))
-    table = tf.sparse.to_dense(tf.sparse.reset_shape(column, [column.dense_shape[0], width]), _none(feature))
-    return tf.reshape(table, [-1, *shape])
+    whole = tf.sparse.reset_shape(column, [column.dense_shape[0], width])
+    if feature.dtype in _ABSENT:
+        return tf.reshape(tf.sparse.to_dense(whole, _none(feature)), [-1, *shape])
+    complete = tf.size(column.values, tf.int64) == column.dense_shape[0] * width
+    problem = f"Feature {feature.name!r} is missing in a row; an int64 that the schema declares with a shape cannot be."
+    with tf.control_dependencies([tf.debugging.Assert(complete, [problem])]):
+        return tf.reshape(tf.sparse.to_dense(whole), [-1, *shape])
 
 
 def _none(feature: Feature) -> Any:

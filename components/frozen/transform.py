@@ -90,7 +90,8 @@ class FrozenTransform:
             ignored.
 
         Raises:
-          ValueError: a feature is missing from ``raw``, or is sparse where the graph cannot take it so.
+          ValueError: a feature is missing from ``raw``.
+          InvalidArgumentError (when it runs): a policy ``error``, or a row lacks what the graph cannot do without.
         """
         features = [f for f in self.plan.read if f.role not in _TRAINING_ONLY or f.name in raw]
         lacking = [feature.name for feature in features if feature.name not in raw]

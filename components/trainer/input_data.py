@@ -1,6 +1,6 @@
 """Raw tf.Examples -> normalized batches: one parallel map that parses and normalizes whole batches."""
 
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 from absl import logging
@@ -31,6 +31,7 @@ def normalized_dataset(
     deterministic: bool = True,
     drop_remainder: bool = False,
     shard: tuple[int, int] = (0, 1),
+    shard_by: Literal["file", "batch"] = "file",
     cache: bool | str = False,
     skip_batches: int = 0,
     skip_corrupt: bool = False,
@@ -52,11 +53,14 @@ def normalized_dataset(
       repeat: without end.
       deterministic: keeps the order of batches whatever finishes first.
       drop_remainder: drops the last, smaller batch.
-      shard: (index, count) of this worker: whole files where there are at least ``count``, every count-th record
-        otherwise. It switches TensorFlow's own sharding off; without it, ``tf.distribute`` and the ``tf.data`` service
-        shard as they are told.
+      shard: (index, count) of this worker. It switches TensorFlow's own sharding off; without it, ``tf.distribute`` and
+        the ``tf.data`` service shard as they are told.
+      shard_by: "file": a worker reads files of its own where there are at least ``count``, and every count-th record
+        otherwise. "batch": it reads all and takes every count-th batch, so that the workers see together, in each step,
+        what one process would see.
       cache: keeps the records as read, before shuffle and parsing: True in memory, or in a file of this name.
-      skip_batches: leaves out the first batches before they are parsed, to go on where another iterator stopped.
+      skip_batches: leaves out the first batches (of all workers, if sharded by batch) before they are parsed, to go on
+        where another iterator stopped.
       skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; each is logged, and
         ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
       private_threads: size of a thread pool of the dataset's own; 0 shares TensorFlow's.
@@ -69,26 +73,31 @@ def normalized_dataset(
     index, count = shard
     if not 0 <= index < count:
         raise ConfigError(f"shard must be (index, count) with 0 <= index < count but is {shard}.")
-    by_file = 1 < count <= len(files)
+    by_batch = shard_by == "batch"
+    by_file = not by_batch and 1 < count <= len(files)
+    by_record = not by_batch and not by_file and count > 1
     files = files[index::count] if by_file else files
     damages = list(find_damage(files, frozen.parse)) if skip_corrupt else []
     dataset = _blocks(files, damages, shuffle, seed, deterministic)
-    one_by_one = shuffle or (count > 1 and not by_file)
+    one_by_one = shuffle or by_record
     if cache:
         dataset = dataset.cache("" if cache is True else cache)
     if one_by_one:
         dataset = dataset.unbatch()
-    if count > 1 and not by_file:
+    if by_record:
         dataset = dataset.shard(count, index)
     if shuffle:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
     if repeat:
         dataset = dataset.repeat()
-    batches = dataset.batch if one_by_one else dataset.rebatch
+    in_batches = dataset.batch if one_by_one else dataset.rebatch
+    batches = in_batches(batch_size, drop_remainder=drop_remainder)
+    if skip_batches:
+        batches = batches.skip(skip_batches)
+    if by_batch:
+        batches = batches.shard(count, index)
     return (
-        batches(batch_size, drop_remainder=drop_remainder)
-        .skip(skip_batches)
-        .map(_model_batch(frozen), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
+        batches.map(_model_batch(frozen), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
         .prefetch(tf.data.AUTOTUNE)
         .with_options(_options(deterministic, private_threads, is_sharded=count > 1))
     )

@@ -83,17 +83,33 @@ def build_model(spec: ModelSpec) -> keras.Model:
         if feature.role not in ("category", "ignore") and feature.dtype != "bytes" and feature.shape is not None
         for name in model_names(feature)
     ]
-    classes = spec.classes  # refuses a label that the task cannot use
-    outputs, scale, offset = classes if spec.task == "multiclass" else 1, 1.0, 0.0
-    if spec.task == "regression":
-        # The label goes into the loss in its own unit, so the output starts from the label's mean and sigma.
-        label = spec.constants[spec.label.name]
-        scale, offset = float(label.sigma) or 1.0, float(label.mean)
-    model = TabularModel(numbers, categories, spec.hidden_units, spec.dropout, outputs, scale, offset)
-    model.compile(
-        optimizer=keras.optimizers.Adam(spec.learning_rate), loss=_loss(spec), metrics=_metrics(spec), jit_compile=False
-    )
+    model = TabularModel(numbers, categories, spec.hidden_units, spec.dropout, *output_of(spec))
+    compile_for(model, spec)
     return model
+
+
+def output_of(spec: ModelSpec) -> tuple[int, float, float]:
+    """What a head must give: how many outputs, and the scale and offset that bring them into the label's unit.
+
+    Raises:
+      DataError: a label that the task cannot use.
+    """
+    classes = spec.classes
+    if spec.task != "regression":
+        return classes if spec.task == "multiclass" else 1, 1.0, 0.0
+    # The label goes into the loss in its own unit, so the output starts from the label's mean and sigma.
+    label = spec.constants[spec.label.name]
+    return 1, float(label.sigma) or 1.0, float(label.mean)
+
+
+def compile_for(model: keras.Model, spec: ModelSpec) -> None:
+    """Compiles a model whose outputs are as ``output_of`` says: Adam, and the task's loss and metrics."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(spec.learning_rate),
+        loss=loss_of(spec),
+        metrics=metrics_of(spec),
+        jit_compile=False,
+    )
 
 
 @keras.saving.register_keras_serializable("tfx_norm")
@@ -155,7 +171,8 @@ def _as_columns(tensor: Any) -> Any:
     return keras.ops.cast(keras.ops.reshape(tensor, (-1, math.prod(shape))), "float32")
 
 
-def _loss(spec: ModelSpec) -> keras.losses.Loss:
+def loss_of(spec: ModelSpec) -> keras.losses.Loss:
+    """The task's loss, of logits or of values in the label's unit."""
     if spec.task == "binary":
         return keras.losses.BinaryCrossentropy(from_logits=True)
     if spec.task == "multiclass":
@@ -163,7 +180,8 @@ def _loss(spec: ModelSpec) -> keras.losses.Loss:
     return keras.losses.Huber(delta=float(spec.constants[spec.label.name].sigma) or 1.0)
 
 
-def _metrics(spec: ModelSpec) -> Sequence[keras.metrics.Metric]:
+def metrics_of(spec: ModelSpec) -> Sequence[keras.metrics.Metric]:
+    """The task's metrics, by the names that an evaluation and its thresholds use."""
     if spec.task == "binary":
         return [
             keras.metrics.AUC(from_logits=True, name="auc"),

@@ -73,6 +73,7 @@ learning_rate = 0.001  # Adam's usual rate
 hidden_units = {list(training.hidden_units)}  # wider for more rows
 dropout = {training.dropout}  # more of it for fewer rows
 seed = 13  # any fixed number: the same run twice gives the same model
+early_stopping = 0  # validations without progress to stop after; 0 = never: the rows that stop it also evaluate it
 
 [evaluation]
 # No threshold: every model is accepted, because on few rows a metric moves by chance.

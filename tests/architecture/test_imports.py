@@ -10,18 +10,19 @@ from typing import NamedTuple
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-OURS = ("schemas", "components", "pipeline")
+OURS = ("schemas", "components", "pipeline", "tfxnorm")
 
 # The arrow: what a module or package may import of ours, beside its own package. The longest name that fits counts.
 PLAN = ("components.errors", "components.feature", "components.feature_plan")
-PURE = (*PLAN, "components.constants")
+PURE = (*PLAN, "components.constants", "components.provenance")
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "schemas": (),
     "components.errors": ("schemas.errors",),
     "components.feature": (),
     "components.feature_tags": ("components.errors", "components.feature"),
     "components.feature_plan": ("components.errors", "components.feature", "components.feature_tags"),
-    "components.constants": PLAN,
+    "components.provenance": (),
+    "components.constants": (*PLAN, "components.provenance"),
     "components.moments": PURE,
     "components.frozen": (*PURE, "components.moments.fingerprint"),
     "components.frozen.keras_layer": (*PURE, "components.frozen", "components.moments.wire"),
@@ -37,6 +38,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.trainer": (*PURE, "components.moments", "components.frozen", "components.transform"),
     "components.example_gen": (*PURE, "schemas"),
     "components.anomalies": ("components.errors",),
+    "components.artifacts": PURE,
+    "components.drift": PURE,
+    "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
 
@@ -68,14 +72,27 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
+    "components.trainer.streams": ("tensorflow",),
+    "components.trainer.options": (),
     "components.trainer.model": ("keras",),
+    "components.trainer.cnn": ("keras",),
+    "components.trainer.strategies": ("tensorflow",),
+    "components.trainer.digest_agreement": ("tensorflow",),
+    "components.trainer.early_stopping": ("keras", "tensorflow"),
+    "components.trainer.checkpoints": ("keras", "tensorflow"),
+    "components.trainer.distributed": ("keras", "tensorflow"),
+    "components.trainer.fitting": ("keras", "tensorflow"),
     "components.trainer.serving": ("keras", "tensorflow"),
+    # TFX for its types only: see the test of what run_fn loads.
     "components.trainer.run_fn": ("keras", "tensorflow", "tfx"),
     "components.example_gen.tfrecords": ("tensorflow",),
     "components.example_gen.shards": ("apache_beam", "tensorflow"),
     "components.example_gen.executor": ("apache_beam", "tensorflow", "tfx"),
     "components.example_gen.component": ("apache_beam", "tensorflow", "tfx"),
     "components.anomalies.component": ("tensorflow", "tfx"),
+    "components.artifacts": ("tensorflow", "tfx"),
+    "components.drift": (),
+    "pipeline.where": (),
 }
 
 
@@ -224,6 +241,11 @@ def test_frozen_transform_loads_tensorflow_only() -> None:
 def test_the_keras_layer_loads_neither_tfx_nor_beam() -> None:
     loaded = loaded_in_a_fresh_process("import components.frozen.keras_layer")
     assert loaded <= {"tensorflow", "keras", "tf_keras"}
+
+
+def test_a_training_loads_no_tfx() -> None:
+    loaded = loaded_in_a_fresh_process("import components.trainer.run_fn")
+    assert {"keras", "tensorflow"} <= loaded <= {"keras", "tensorflow", "tf_keras"}
 
 
 @pytest.mark.beam

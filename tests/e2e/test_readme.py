@@ -73,7 +73,7 @@ def test_it_shows_the_two_commands_first() -> None:
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_its_commands_work(tmp_path: Path) -> None:
-    for name in ("components", "pipeline", "schemas"):
+    for name in ("components", "pipeline", "schemas", "tfxnorm"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     script = ["set -eu"]

@@ -15,7 +15,7 @@ feature { name: "y" type: INT shape {} presence { min_fraction: 1 } annotation {
 """
 
 
-def compiled(folder: Path, data: str, thresholds: str = "") -> dict[str, dict[str, str]]:
+def compiled(folder: Path, data: str, thresholds: str = "", trainer: str = "") -> dict[str, dict[str, str]]:
     """Node id -> parameters that are constants, of the pipeline with this [data] section."""
     from tfx.dsl.compiler.compiler import Compiler
 
@@ -26,7 +26,7 @@ def compiled(folder: Path, data: str, thresholds: str = "") -> dict[str, dict[st
     config = folder / "config.toml"
     config.write_text(
         f'[pipeline]\nname = "p"\ntask = "binary"\n[data]\nschema = "schema.pbtxt"\n{data}\n'
-        f"[evaluation]\nthresholds = [{thresholds}]\n"
+        f"[trainer]\n{trainer}\n[evaluation]\nthresholds = [{thresholds}]\n"
     )
     pipeline = build_pipeline(load_config(config), folder, str(schema), str(schema), "digest-of-the-data")
     nodes = [node.pipeline_node for node in Compiler().compile(pipeline).nodes]
@@ -59,6 +59,20 @@ def test_our_own_code_enters_the_cache_keys_of_what_runs_it(tmp_path: Path) -> N
     nodes = compiled(tmp_path, 'path = "rows.csv"')
     assert all(code_digest() in nodes[name]["custom_config"] for name in ("Transform", "Trainer"))
     assert nodes["AnomalyGate"]["code_digest"] == code_digest()
+
+
+@pytest.mark.parametrize(
+    ("trainer", "expected"),
+    [("", "{folder}/checkpoints"), ('checkpoint_dir = "gs://bucket/states"', "gs://bucket/states")],
+)
+def test_checkpoints_lie_in_the_runs_folder_unless_the_configuration_says_where(
+    tmp_path: Path, trainer: str, expected: str
+) -> None:
+    from components.trainer.options import TrainingOptions
+
+    custom_config = json.loads(compiled(tmp_path, 'path = "rows.csv"', trainer=trainer)["Trainer"]["custom_config"])
+    options = TrainingOptions.from_json(custom_config["training"])
+    assert options.checkpoint_dir == expected.format(folder=tmp_path)
 
 
 def test_only_a_threshold_on_the_change_looks_up_the_model_before(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """normalized_dataset: raw tf.Examples in files to normalized batches."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,17 @@ def test_every_worker_has_every_other_row_where_there_are_not(frozen: FrozenTran
     assert shards == [[0, 3], [1], [2]]
 
 
+def test_sharded_by_batch_the_workers_see_together_what_one_process_sees(frozen: FrozenTransform, folder: Path) -> None:
+    options: Any = {"batch_size": 2, "shuffle": True, "seed": 4, "repeat": True, "skip_batches": 2}
+    whole = ids(normalized_dataset(folder / "a-*", frozen, **options).take(6))
+    shares = [
+        ids(normalized_dataset(folder / "a-*", frozen, shard=(i, 2), shard_by="batch", **options).take(3))
+        for i in range(2)
+    ]
+    in_turns = np.stack([np.reshape(share, (3, 2)) for share in shares], axis=1)
+    assert in_turns.ravel().tolist() == whole
+
+
 @pytest.mark.parametrize("shard", [(3, 3), (-1, 2), (0, 0)])
 def test_a_shard_that_there_is_not_is_an_error(frozen: FrozenTransform, folder: Path, shard: tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match=r"shard must be \(index, count\)"):
@@ -220,6 +233,32 @@ def test_tf_distribute_shards_by_file_by_itself(frozen: FrozenTransform, folder:
     assert dataset.options().experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.AUTO
     sharded = normalized_dataset(folder / "a-*", frozen, batch_size=2, shard=(0, 2))
     assert sharded.options().experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.OFF
+
+
+MIRRORED = """
+import sys, keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from components import FrozenTransform, normalized_dataset
+frozen = FrozenTransform.load(sys.argv[1])
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    x = keras.Input((), name="x")
+    model = keras.Model({"x": x}, keras.layers.Dense(2)(keras.layers.Reshape((1,))(x)))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+for shuffle in (False, True):
+    data = normalized_dataset(sys.argv[2], frozen, batch_size=4, shuffle=shuffle).map(lambda f, y: ({"x": f["x"]}, y))
+    assert np.isfinite(model.fit(data, validation_data=data, epochs=2, verbose=0).history["val_loss"]).all()
+print(strategy.num_replicas_in_sync)
+"""
+
+
+def test_keras_fits_under_a_mirrored_strategy(frozen: FrozenTransform, folder: Path, tmp_path: Path) -> None:
+    frozen.save(tmp_path)
+    command = [sys.executable, "-c", MIRRORED, str(tmp_path), f"{folder}/a-*"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["2"]
 
 
 def test_the_statistics_in_the_maps_graph_have_exactly_the_constants_bits(

@@ -19,6 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components import FeaturePlan, FrozenTransform, normalized_dataset
 from components.trainer.model import ModelSpec, build_model
 from components.trainer.serving import export
+from pipeline.where import constants_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAN = float("nan")
@@ -34,6 +35,7 @@ PLAN = FeaturePlan.from_schema(
         + feature("carrier", "BYTES", "category")
         + feature("month", "INT", "category")
         + feature("hour", "INT", "passthrough", shape="")
+        + feature("whole", "INT", "z_score", shape="")
         + feature("steps", "FLOAT", "z_score", shape="variable")
         + UNSERVED
         + feature("y", "BYTES", "label", shape=""),
@@ -54,6 +56,7 @@ def table() -> list[Row]:
             "carrier": [b"UA", b"AA", None][i % 3],
             "month": [1, 7, None][i % 3],
             "hour": i % 24,
+            "whole": i * 1000,
             "steps": [float(x) for x in random.normal(3, 1, i % 4)],
             "later": float(random.normal(5, 1)),
             "y": [b"early", b"late"][i % 2],
@@ -73,6 +76,7 @@ NAMED = {
     "carrier": (tf.string, [row["carrier"] or b"" for row in ROWS]),
     "month": (tf.float64, [NAN if row["month"] is None else float(row["month"]) for row in ROWS]),
     "hour": (tf.float64, [float(row["hour"]) for row in ROWS]),
+    "whole": (tf.float64, [float(row["whole"]) for row in ROWS]),
     "steps": (tf.float32, [[*row["steps"], *[NAN] * (3 - len(row["steps"]))] for row in ROWS]),
 }
 
@@ -140,12 +144,18 @@ def test_a_number_that_is_no_int64_is_refused_by_name(signatures: Any, value: fl
         signatures["serving_raw"](**wrong)
 
 
+def test_a_missing_number_that_has_to_be_there_is_refused_by_name(signatures: Any) -> None:
+    wrong = {**named(slice(0, 2)), "whole": tf.constant([NAN, 1.0], tf.float64)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Feature \\?'whole\\?' is missing in a row"):
+        signatures["serving_raw"](**wrong)
+
+
 def test_the_inverse_signature_gives_raw_numbers_back(signatures: Any, frozen: FrozenTransform) -> None:
     served = signatures["transform_features"](examples=texts())
     _, asked = signatures["inverse"].structured_input_signature
-    assert set(asked) == {"temp_F", "wind", "pair", "taxi", "later", "tail"}
+    assert set(asked) == {"temp_F", "wind", "pair", "taxi", "whole", "later", "tail"}
     found = signatures["inverse"](
-        **{name: served[name] for name in ("temp_F", "wind", "pair", "taxi", "later")}, tail=named()["tail"]
+        **{name: served[name] for name in ("temp_F", "wind", "pair", "taxi", "whole", "later")}, tail=named()["tail"]
     )
     mean = float(frozen.constants["temp (F)"].mean)
     expected = [mean if row["temp (F)"] is None else row["temp (F)"] for row in ROWS]
@@ -190,6 +200,10 @@ def _environment() -> dict[str, str]:
 def serve_check(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline", "serve-check", *words]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+
+
+def test_the_constants_of_a_model_are_found_in_it(exported: Path, frozen: FrozenTransform) -> None:
+    assert constants_at(exported).digest == frozen.digest
 
 
 def test_serve_check_passes_a_sound_model(exported: Path, records: Path, frozen: FrozenTransform) -> None:

@@ -1,4 +1,4 @@
-"""The wheel carries the three packages with their data files, the console script, and nothing else."""
+"""The wheel carries the four packages with their data files, the console script, and nothing else."""
 
 import configparser
 import importlib.util
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = {"components", "pipeline", "schemas"}
+PACKAGES = {"components", "pipeline", "schemas", "tfxnorm"}
 
 
 def build_command(out: Path) -> list[str]:
@@ -52,7 +52,7 @@ def files_below(root: Path, folder: str) -> set[str]:
     return {str(path) for path in paths if "__pycache__" not in path.parts}
 
 
-def test_its_top_level_is_the_three_packages(wheel: Path, unpacked: Path) -> None:
+def test_its_top_level_is_the_four_packages(wheel: Path, unpacked: Path) -> None:
     assert wheel.name == "tfx_norm-0.1.0-py3-none-any.whl"
     assert {path.name for path in unpacked.iterdir()} == {*PACKAGES, "tfx_norm-0.1.0.dist-info"}
 

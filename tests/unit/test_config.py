@@ -79,6 +79,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             hidden_units = [3]
             dropout = 0.5
             seed = 0
+            checkpoint_dir = "states"
+            checkpoint_steps = 7
+            early_stopping = 3
+            strategy = "multi_worker"
+            keras_export = true
             [evaluation]
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
             [beam]
@@ -107,10 +112,24 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "hidden_units": (3,),
         "dropout": 0.5,
         "seed": 0,
+        "checkpoint_dir": str(tmp_path / "states"),
+        "checkpoint_steps": 7,
+        "early_stopping": 3,
+        "strategy": "multi_worker",
+        "keras_export": True,
     }
     assert isinstance(config.trainer.learning_rate, float)
     assert config.evaluation.thresholds == (Threshold("mae", max=2.0, max_drop=0.5), Threshold("rmse", max=3.5))
     assert config.beam.args == ("--a", "--b=1")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("", ""), ("states", "{folder}/states"), ("/states", "/states"), ("gs://bucket/states", "gs://bucket/states")],
+)
+def test_checkpoint_dir_is_taken_from_the_files_folder(tmp_path: Path, given: str, expected: str) -> None:
+    config = load_config(write(tmp_path, with_key("trainer", f'checkpoint_dir = "{given}"')))
+    assert config.trainer.checkpoint_dir == expected.format(folder=tmp_path)
 
 
 def test_the_order_of_the_splits_is_kept(tmp_path: Path) -> None:
@@ -198,6 +217,11 @@ WRONG = {
     "hidden_units of 0": (with_key("trainer", "hidden_units = [128, 0]"), "trainer.hidden_units"),
     "seed negative": (with_key("trainer", "seed = -1"), "trainer.seed"),
     "seed of 33 bits": (with_key("trainer", "seed = 4294967296"), "trainer.seed"),
+    "checkpoint_steps 0": (with_key("trainer", "checkpoint_steps = 0"), "trainer.checkpoint_steps"),
+    "early_stopping negative": (with_key("trainer", "early_stopping = -1"), "trainer.early_stopping"),
+    "unknown strategy": (with_key("trainer", 'strategy = "tpu"'), "'multi_worker'"),
+    "keras_export as a number": (with_key("trainer", "keras_export = 1"), "keras_export"),
+    "checkpoint_dir as a number": (with_key("trainer", "checkpoint_dir = 1"), "checkpoint_dir"),
     "model without a function": (with_key("trainer", 'model = "my.model"'), "trainer.model"),
     "model as a path": (with_key("trainer", 'model = "my/model.py:build"'), "trainer.model"),
     "thresholds that are a table": (with_key("evaluation", 'thresholds = { metric = "auc" }'), "thresholds"),

@@ -1,0 +1,1 @@
+"""How far one set of constants is from another."""

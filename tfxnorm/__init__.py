@@ -1,0 +1,5 @@
+"""What TFX imports inside a Kubeflow container, where the name of an artifact type stands for its class."""
+
+from components.artifacts import ConstantsArtifact as NormalizationConstants
+
+__all__ = ["NormalizationConstants"]
