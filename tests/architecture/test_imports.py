@@ -69,6 +69,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.frozen": ("tensorflow",),
     "components.frozen.keras_layer": ("keras", "tensorflow"),
     "components.transform": ("tensorflow",),
+    "components.transform.beam_analysis": ("apache_beam",),
+    "components.transform.record_tfxio": ("apache_beam", "tensorflow", "tfx_bsl"),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
