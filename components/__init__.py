@@ -14,6 +14,7 @@ _MODULE_OF = {
     "analyze": "components.transform.analyze",
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",
+    "NormalizingTransform": "components.transform.component",
     "AnomalyGate": "components.anomalies.component",
     "ConstantsArtifact": "components.artifacts",
 }

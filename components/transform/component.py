@@ -1,6 +1,6 @@
 """NormalizingTransform: TFX's Transform, whose statistics come from an exact analysis of our own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.components.transform.component import Transform
@@ -10,20 +10,21 @@ from tfx.types import standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import ConstantsArtifact
-from components.transform.executor import CONSTANTS, PINNED, PREPROCESSING_FN, READ_BYTES, Executor
+from components.transform.executor import CONSTANTS, PINNED, PINNED_DIGEST, PREPROCESSING_FN, READ_BYTES, Executor
 from components.transform.record_reader import BATCH_BYTES
 
 
 class NormalizingTransformSpec(types.ComponentSpec):
     """Transform's, with the constants as an output and where they may come from as a parameter."""
 
-    PARAMETERS = {
+    PARAMETERS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.TransformSpec.PARAMETERS,
         PINNED: ExecutionParameter(type=str, optional=True),
+        PINNED_DIGEST: ExecutionParameter(type=str, optional=True),
         READ_BYTES: ExecutionParameter(type=int, optional=True),
     }
     INPUTS = standard_component_specs.TransformSpec.INPUTS
-    OUTPUTS = {
+    OUTPUTS: ClassVar[dict[str, Any]] = {
         **standard_component_specs.TransformSpec.OUTPUTS,
         CONSTANTS: ChannelParameter(type=ConstantsArtifact),
     }
@@ -53,6 +54,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         module_file: str | None = None,
         splits_config: transform_pb2.SplitsConfig | None = None,
         constants_from: str = "",
+        constants_digest: str = "",
         max_batch_bytes: int = BATCH_BYTES,
         materialize: bool = False,
         disable_statistics: bool = True,
@@ -71,7 +73,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
             of your own calls ``global_moments``, and gets the plan as ``custom_config["feature_plan"]``.
           module_file: a file with a preprocessing_fn.
           splits_config: which splits are analyzed and transformed; by default "train" is analyzed.
-          constants_from: a folder or file with constants of an analysis done elsewhere; no data are read then.
+          constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
+          constants_digest: what their digest must be; a step is run again when it changes.
           max_batch_bytes: bound on what is decoded at once, per reader.
           materialize: write transformed examples; the trainer needs none.
           disable_statistics: no TFDV statistics before and after the transform, each of which is a pass of its own.
@@ -97,6 +100,11 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         ).spec
         spec = NormalizingTransformSpec(
             **{**stock.inputs, **stock.outputs, **stock.exec_properties},
-            **{CONSTANTS: types.Channel(type=ConstantsArtifact), PINNED: constants_from, READ_BYTES: max_batch_bytes},
+            **{
+                CONSTANTS: types.Channel(type=ConstantsArtifact),
+                PINNED: constants_from,
+                PINNED_DIGEST: constants_digest,
+                READ_BYTES: max_batch_bytes,
+            },
         )
         super().__init__(spec=spec)

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from components.artifacts import write_constants
-from components.constants import NormalizationConstants
+from components.constants import DigestError, NormalizationConstants
 from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
@@ -19,11 +19,11 @@ from components.frozen.record_files import matching_files
 from components.moments.analyzer import measured
 from components.moments.finish import finish
 from components.transform.beam_analysis import measure
-from components.transform.pinned import constants_at, fitted
+from components.transform.pinned import fitted
 from components.transform.trace import frozen_graph
 from schemas.loader import load_schema
 
-CONSTANTS, PINNED, READ_BYTES = "constants", "constants_from", "max_batch_bytes"
+CONSTANTS, PINNED, PINNED_DIGEST, READ_BYTES = "constants", "constants_from", "constants_digest", "max_batch_bytes"
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
@@ -42,7 +42,7 @@ class Executor(stock.Executor):
         plan = FeaturePlan.from_schema(load_schema(io_utils.get_only_uri_in_dir(uri)))
         pinned = exec_properties.get(PINNED)
         if pinned:
-            constants = fitted(constants_at(pinned), plan, pinned)
+            constants = fitted(pinned_constants(pinned, exec_properties.get(PINNED_DIGEST)), plan, pinned)
         else:
             files = analyzed_files(input_dict, exec_properties)
             logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
@@ -54,9 +54,25 @@ class Executor(stock.Executor):
         with measured(constants):
             super().Do(input_dict, output_dict, {**exec_properties, **_with_plan(exec_properties, plan)})
         graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
-        frozen = _frozen(constants, graph_uri, exec_properties)
-        frozen.save(graph_uri)
-        write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), frozen.constants)
+        _frozen(constants, graph_uri, exec_properties).save(graph_uri)
+        written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too
+        write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
+
+
+def pinned_constants(where: str, digest: str | None) -> NormalizationConstants:
+    """The constants at a place.
+
+    Raises:
+      DataError: none there.
+      DigestError: they are not those that were asked for.
+    """
+    constants = NormalizationConstants.load(where)
+    if digest and constants.digest != digest:
+        raise DigestError(
+            f"The constants at {where} have digest {constants.digest}, but {digest} was asked for. They were replaced: "
+            "take the right ones, or ask for these."
+        )
+    return constants
 
 
 def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> list[str]:
