@@ -69,6 +69,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.frozen": ("tensorflow",),
     "components.frozen.keras_layer": ("keras", "tensorflow"),
     "components.transform": ("tensorflow",),
+    "components.transform.pinned": (),
+    "pipeline.inputs": (),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
