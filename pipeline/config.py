@@ -73,6 +73,19 @@ class DataSection:
 
 
 @dataclasses.dataclass(frozen=True)
+class TransformSection:
+    """Where the constants of the transform come from.
+
+    Attributes:
+      constants: existing constants to take, without an analysis (fine-tuning, an analysis done elsewhere): the WHERE of
+        ``tfx-norm constants``, relative to the TOML file. Empty, because constants are those of the data at hand unless
+        somebody says otherwise.
+    """
+
+    constants: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainerSection:
     """How the model is built and fitted.
 
@@ -146,6 +159,7 @@ class PipelineConfig:
 
     pipeline: PipelineSection
     data: DataSection
+    transform: TransformSection = TransformSection()
     trainer: TrainerSection = TrainerSection()
     evaluation: EvaluationSection = EvaluationSection()
     beam: BeamSection = BeamSection()
@@ -175,7 +189,8 @@ def load_config(path: str | Path) -> PipelineConfig:
         schema=_absolute(config.data.schema, folder),
     )
     trainer = dataclasses.replace(config.trainer, checkpoint_dir=_absolute(config.trainer.checkpoint_dir, folder))
-    return dataclasses.replace(config, data=data, trainer=trainer)
+    transform = TransformSection(_absolute(config.transform.constants, folder))
+    return dataclasses.replace(config, data=data, transform=transform, trainer=trainer)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -246,6 +261,11 @@ def _check(config: PipelineConfig, file: Path) -> None:
     if list(data.split)[:1] != ["train"] or "eval" not in data.split or min(data.split.values()) < 1:
         raise ConfigError(
             f"{file}: data.split needs 'train' first, 'eval', and whole numbers of at least 1, but is {data.split}."
+        )
+    if config.transform.constants != config.transform.constants.strip():
+        raise ConfigError(
+            f"{file}: transform.constants must be the path of a run, an artifact or a file, without blanks around it, "
+            f"but is {config.transform.constants!r}. Leave it out to analyse the data."
         )
     for name in ("epochs", "batch_size", "learning_rate", "checkpoint_steps"):
         if getattr(trainer, name) <= 0:

@@ -15,6 +15,7 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
+from components.errors import ConfigError
 from components.example_gen.component import ArrowExampleGen, base_and_pattern, custom_config
 from components.feature_plan import FeaturePlan
 from pipeline.code_digest import code_digest, model_digest
@@ -37,6 +38,8 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
       data_digest: changes with the data; part of ExampleGen's cache key.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
+    if config.transform.constants:  # never ignored in silence; ``inputs.pinned_constants`` is what has to be built in
+        raise ConfigError("transform.constants is not built into the pipeline yet. Leave it out to analyse the data.")
     example_gen = _example_gen(config.data, columns_uri, data_digest)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from components.errors import ConfigError, DataError
+from components.constants import NormalizationConstants
+from components.errors import ConfigError, DataError, InputError
 from components.feature_plan import FeaturePlan
+from components.transform.pinned import fitted
 from pipeline.config import DataSection, PipelineConfig
+from pipeline.where import constants_at
 from schemas.columns import columns_only
 from schemas.loader import load_schema
 
@@ -36,6 +39,23 @@ def checked_plan(config: PipelineConfig) -> FeaturePlan:
             "Add annotation { tag: 'label' } to the column to predict."
         )
     return plan
+
+
+def pinned_constants(config: PipelineConfig, plan: FeaturePlan) -> NormalizationConstants | None:
+    """The existing constants that ``[transform] constants`` names, under the plan; None where the data are analysed.
+
+    Raises:
+      ConfigError: no usable constants there.
+      SchemaError: they do not fit the plan; everything that does not is listed.
+    """
+    where = config.transform.constants
+    if not where:
+        return None
+    try:
+        constants = constants_at(where)
+    except InputError as error:
+        raise ConfigError(f"transform.constants: {error}") from error
+    return fitted(constants, plan, where)
 
 
 def check_data_exists(data: DataSection) -> None:

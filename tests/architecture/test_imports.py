@@ -82,6 +82,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.transform.component": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx"),
     "components.transform.beam_analysis": ("apache_beam",),
     "components.transform.record_tfxio": ("apache_beam", "tensorflow", "tfx_bsl"),
+    "components.transform.pinned": (),
+    "pipeline.inputs": (),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),

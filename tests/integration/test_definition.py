@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.errors import ConfigError
 from pipeline.config import load_config
 
 pytestmark = pytest.mark.beam
@@ -94,3 +95,8 @@ def test_rows_weigh_in_the_evaluation_what_the_schema_says() -> None:
     label, weight = Feature("y", "label", "int64", (), True), Feature("w", "weight", "float32", (), True)
     assert eval_config("binary", label, (), weight).model_specs[0].example_weight_key == "w"
     assert eval_config("binary", label, ()).model_specs[0].example_weight_key == ""
+
+
+def test_pinned_constants_are_not_ignored_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"transform\.constants"):
+        compiled(tmp_path, 'path = "rows.csv"\n[transform]\nconstants = "elsewhere"')

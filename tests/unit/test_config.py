@@ -49,6 +49,7 @@ def test_a_minimal_file_gets_the_defaults(tmp_path: Path) -> None:
     assert dict(config.data.split) == {"train": 4, "eval": 1}
     assert (config.data.null_values, config.data.require, config.data.partition_feature) == ((), (), "")
     assert config.trainer.model == "components.trainer.model:build_model"
+    assert config.transform.constants == ""
     assert config.evaluation.thresholds == ()
     assert config.beam.args == ("--runner=FnApiRunner",)
 
@@ -71,6 +72,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             null_values = ["", "NA"]
             require = ["y"]
             fingerprint = "stat"
+            [transform]
+            constants = "runs/other"
             [trainer]
             model = "my.model:build"
             epochs = 2
@@ -119,6 +122,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "keras_export": True,
     }
     assert isinstance(config.trainer.learning_rate, float)
+    assert config.transform.constants == str(tmp_path / "runs/other")
     assert config.evaluation.thresholds == (Threshold("mae", max=2.0, max_drop=0.5), Threshold("rmse", max=3.5))
     assert config.beam.args == ("--a", "--b=1")
 
@@ -135,6 +139,21 @@ def test_checkpoint_dir_is_taken_from_the_files_folder(tmp_path: Path, given: st
 def test_the_order_of_the_splits_is_kept(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, with_key("data", "split = { train = 1, test = 1, eval = 2 }")))
     assert list(config.data.split) == ["train", "test", "eval"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", ""),
+        ("../runs/other", "{parent}/runs/other"),
+        ("constants.json", "{folder}/constants.json"),
+        ("/runs/other", "/runs/other"),
+        ("gs://bucket/constants", "gs://bucket/constants"),
+    ],
+)
+def test_pinned_constants_are_taken_from_the_files_folder(tmp_path: Path, given: str, expected: str) -> None:
+    config = load_config(write(tmp_path, with_key("transform", f'constants = "{given}"')))
+    assert config.transform.constants == expected.format(folder=tmp_path, parent=tmp_path.parent)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +187,9 @@ def test_bigquery_has_a_query_and_no_path(tmp_path: Path) -> None:
 WRONG = {
     "unknown section": (with_key("trainers", "epochs = 1"), "'trainers'"),
     "unknown key": (with_key("trainer", "epoch = 1"), "'epoch'"),
+    "unknown key of the transform": (with_key("transform", 'constant = "runs/a"'), "'constant'"),
+    "blank constants": (with_key("transform", 'constants = " "'), "transform.constants"),
+    "constants that are no text": (with_key("transform", "constants = true"), "constants"),
     "unknown key of a threshold": (
         with_key("evaluation", 'thresholds = [{ metric = "auc", minimum = 1 }]'),
         "'minimum'",
