@@ -15,15 +15,15 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
-from components.errors import ConfigError
 from components.example_gen.component import ArrowExampleGen, base_and_pattern, custom_config
 from components.feature_plan import FeaturePlan
+from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import DataSection, PipelineConfig
 from pipeline.evaluator_config import eval_config
+from pipeline.inputs import stored_constants
 from schemas.loader import load_schema
 
-PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 RUN_FN = "components.trainer.run_fn.run_fn"
 
 
@@ -38,8 +38,6 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
       data_digest: changes with the data; part of ExampleGen's cache key.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
-    if config.transform.constants:  # never ignored in silence; ``inputs.pinned_constants`` is what has to be built in
-        raise ConfigError("transform.constants is not built into the pipeline yet. Leave it out to analyse the data.")
     example_gen = _example_gen(config.data, columns_uri, data_digest)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
@@ -48,14 +46,14 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
     schema = schema_gen.outputs["schema"]
     validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
     gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code_digest=code_digest())
-    transform = tfx.components.Transform(
+    pinned_uri, pinned_digest = stored_constants(config, plan, root)
+    transform = NormalizingTransform(
         examples=examples,
         schema=schema,
-        preprocessing_fn=PREPROCESSING_FN,
         splits_config=tfx.proto.SplitsConfig(analyze=["train"]),
-        materialize=False,
-        disable_statistics=True,
-        custom_config={"feature_plan": plan.to_json(), "code_digest": code_digest()},
+        constants_from=pinned_uri,
+        constants_digest=pinned_digest,
+        code_digest=code_digest(),
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from components.constants import NormalizationConstants
+from components.constants import FILE_NAME, NormalizationConstants
 from components.errors import ConfigError, DataError, InputError
 from components.feature_plan import FeaturePlan
 from components.transform.pinned import fitted
@@ -56,6 +56,17 @@ def pinned_constants(config: PipelineConfig, plan: FeaturePlan) -> Normalization
     except InputError as error:
         raise ConfigError(f"transform.constants: {error}") from error
     return fitted(constants, plan, where)
+
+
+def stored_constants(config: PipelineConfig, plan: FeaturePlan, root: Path) -> tuple[str, str]:
+    """A copy of the pinned constants at a path of their own digest, and that digest; two empty texts without any."""
+    constants = pinned_constants(config, plan)
+    if constants is None:
+        return "", ""
+    folder = root / "constants" / constants.digest
+    folder.mkdir(parents=True, exist_ok=True)
+    constants.save(folder / FILE_NAME)
+    return str(folder), constants.digest
 
 
 def check_data_exists(data: DataSection) -> None:

@@ -3,14 +3,24 @@
 from typing import Any, ClassVar
 
 from tfx import types
-from tfx.components.transform.component import Transform
+from tfx.components.util import udf_utils
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import transform_pb2
-from tfx.types import standard_component_specs
+from tfx.types import standard_artifacts
+from tfx.types import standard_component_specs as specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.utils import json_utils
 
 from components.artifacts import ConstantsArtifact
-from components.transform.executor import CONSTANTS, PINNED, PINNED_DIGEST, PREPROCESSING_FN, READ_BYTES, Executor
+from components.transform.executor import (
+    CODE_DIGEST,
+    CONSTANTS,
+    PINNED,
+    PINNED_DIGEST,
+    PREPROCESSING_FN,
+    READ_BYTES,
+    Executor,
+)
 from components.transform.record_reader import BATCH_BYTES
 
 
@@ -18,17 +28,18 @@ class NormalizingTransformSpec(types.ComponentSpec):
     """Transform's, with the constants as an output and where they may come from as a parameter."""
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        **standard_component_specs.TransformSpec.PARAMETERS,
+        **specs.TransformSpec.PARAMETERS,
         PINNED: ExecutionParameter(type=str, optional=True),
         PINNED_DIGEST: ExecutionParameter(type=str, optional=True),
         READ_BYTES: ExecutionParameter(type=int, optional=True),
+        CODE_DIGEST: ExecutionParameter(type=str, optional=True),
     }
-    INPUTS = standard_component_specs.TransformSpec.INPUTS
+    INPUTS = specs.TransformSpec.INPUTS
     OUTPUTS: ClassVar[dict[str, Any]] = {
-        **standard_component_specs.TransformSpec.OUTPUTS,
+        **specs.TransformSpec.OUTPUTS,
         CONSTANTS: ChannelParameter(type=ConstantsArtifact),
     }
-    TYPE_ANNOTATION = standard_component_specs.TransformSpec.TYPE_ANNOTATION
+    TYPE_ANNOTATION = specs.TransformSpec.TYPE_ANNOTATION
 
 
 class NormalizingTransform(base_beam_component.BaseBeamComponent):
@@ -56,6 +67,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         constants_from: str = "",
         constants_digest: str = "",
         max_batch_bytes: int = BATCH_BYTES,
+        code_digest: str = "",
         materialize: bool = False,
         disable_statistics: bool = True,
         stats_options_updater_fn: str | None = None,
@@ -76,35 +88,50 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
           constants_digest: what their digest must be; a step is run again when it changes.
           max_batch_bytes: bound on what is decoded at once, per reader.
+          code_digest: anything that changes with the code; TFX's own cache key does not see code.
           materialize: write transformed examples; the trainer needs none.
           disable_statistics: no TFDV statistics before and after the transform, each of which is a pass of its own.
           stats_options_updater_fn, analyzer_cache, disable_analyzer_cache, force_tf_compat_v1, custom_config:
             Transform's.
+
+        Raises:
+          ValueError: both ``module_file`` and ``preprocessing_fn``, or an analyzer cache that is not to be used.
         """
-        if not module_file and not preprocessing_fn:
-            preprocessing_fn = PREPROCESSING_FN
-        # Transform knows how its parameters become channels and packages; its specification is taken from it.
-        stock = Transform(
-            examples=examples,
-            schema=schema,
-            module_file=module_file,
-            preprocessing_fn=preprocessing_fn,
-            splits_config=splits_config,
-            analyzer_cache=analyzer_cache,
-            materialize=materialize,
-            disable_analyzer_cache=disable_analyzer_cache,
-            force_tf_compat_v1=force_tf_compat_v1,
-            custom_config=custom_config,
-            disable_statistics=disable_statistics,
-            stats_options_updater_fn=stats_options_updater_fn,
-        ).spec
-        spec = NormalizingTransformSpec(
-            **{**stock.inputs, **stock.outputs, **stock.exec_properties},
-            **{
-                CONSTANTS: types.Channel(type=ConstantsArtifact),
-                PINNED: constants_from,
-                PINNED_DIGEST: constants_digest,
-                READ_BYTES: max_batch_bytes,
-            },
-        )
-        super().__init__(spec=spec)
+        if bool(module_file) and bool(preprocessing_fn):
+            raise ValueError("Give a module_file or a preprocessing_fn, or neither for ours, but not both.")
+        if analyzer_cache and disable_analyzer_cache:
+            raise ValueError("An analyzer_cache is read only with disable_analyzer_cache=False.")
+        artifacts = standard_artifacts
+        kinds: dict[str, Any] = {specs.TRANSFORM_GRAPH_KEY: artifacts.TransformGraph, CONSTANTS: ConstantsArtifact}
+        if materialize:
+            kinds[specs.TRANSFORMED_EXAMPLES_KEY] = artifacts.Examples
+        if not disable_analyzer_cache:
+            kinds[specs.UPDATED_ANALYZER_CACHE_KEY] = artifacts.TransformCache
+        if not disable_statistics:
+            kinds |= {
+                specs.PRE_TRANSFORM_SCHEMA_KEY: artifacts.Schema,
+                specs.PRE_TRANSFORM_STATS_KEY: artifacts.ExampleStatistics,
+                specs.POST_TRANSFORM_SCHEMA_KEY: artifacts.Schema,
+                specs.POST_TRANSFORM_STATS_KEY: artifacts.ExampleStatistics,
+                specs.POST_TRANSFORM_ANOMALIES_KEY: artifacts.ExampleAnomalies,
+            }
+        outputs = {name: types.Channel(type=kind) for name, kind in kinds.items()}
+        if materialize:
+            outputs[specs.TRANSFORMED_EXAMPLES_KEY].matching_channel_name = specs.EXAMPLES_KEY
+        parameters = {
+            specs.MODULE_FILE_KEY: module_file,
+            specs.PREPROCESSING_FN_KEY: preprocessing_fn or (None if module_file else PREPROCESSING_FN),
+            specs.STATS_OPTIONS_UPDATER_FN_KEY: stats_options_updater_fn,
+            specs.FORCE_TF_COMPAT_V1_KEY: int(force_tf_compat_v1),
+            specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom_config),
+            specs.SPLITS_CONFIG_KEY: splits_config,
+            specs.DISABLE_STATISTICS_KEY: int(disable_statistics),
+            PINNED: constants_from,
+            PINNED_DIGEST: constants_digest,
+            READ_BYTES: max_batch_bytes,
+            CODE_DIGEST: code_digest,
+        }
+        inputs = {specs.EXAMPLES_KEY: examples, specs.SCHEMA_KEY: schema, specs.ANALYZER_CACHE_KEY: analyzer_cache}
+        super().__init__(spec=NormalizingTransformSpec(**inputs, **outputs, **parameters))
+        if udf_utils.should_package_user_modules():
+            udf_utils.add_user_module_dependency(self, specs.MODULE_FILE_KEY, specs.MODULE_PATH_KEY)

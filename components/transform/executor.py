@@ -1,7 +1,9 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
+import hashlib
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 from tfx.components.transform import executor as stock
 from tfx.components.transform import executor_utils
@@ -18,12 +20,14 @@ from components.frozen import FrozenTransform
 from components.frozen.record_files import matching_files
 from components.moments.analyzer import measured
 from components.moments.finish import finish
+from components.provenance import Provenance
 from components.transform.beam_analysis import measure
 from components.transform.pinned import fitted
 from components.transform.trace import frozen_graph
 from schemas.loader import load_schema
 
-CONSTANTS, PINNED, PINNED_DIGEST, READ_BYTES = "constants", "constants_from", "constants_digest", "max_batch_bytes"
+CONSTANTS, PINNED, PINNED_DIGEST = "constants", "constants_from", "constants_digest"
+READ_BYTES, CODE_DIGEST = "max_batch_bytes", "code_digest"
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
@@ -39,17 +43,18 @@ class Executor(stock.Executor):
           SchemaError: a schema that cannot be used, or constants that do not fit it.
         """
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
-        plan = FeaturePlan.from_schema(load_schema(io_utils.get_only_uri_in_dir(uri)))
-        pinned = exec_properties.get(PINNED)
-        if pinned:
-            constants = fitted(pinned_constants(pinned, exec_properties.get(PINNED_DIGEST)), plan, pinned)
+        schema = io_utils.get_only_uri_in_dir(uri)
+        plan = FeaturePlan.from_schema(load_schema(schema))
+        if exec_properties.get(PINNED):
+            constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
         else:
             files = analyzed_files(input_dict, exec_properties)
             logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
             statistics = measure(
                 files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=exec_properties[READ_BYTES]
             )
-            constants = finish(plan, statistics)
+            made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "")
+            constants = finish(plan, statistics).with_provenance(made)
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         with measured(constants):
             super().Do(input_dict, output_dict, {**exec_properties, **_with_plan(exec_properties, plan)})
@@ -59,12 +64,13 @@ class Executor(stock.Executor):
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
 
-def pinned_constants(where: str, digest: str | None) -> NormalizationConstants:
-    """The constants at a place.
+def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:
+    """The constants of an analysis done elsewhere, for this plan; where they came from is in their provenance.
 
     Raises:
       DataError: none there.
       DigestError: they are not those that were asked for.
+      SchemaError: they do not fit the plan.
     """
     constants = NormalizationConstants.load(where)
     if digest and constants.digest != digest:
@@ -72,7 +78,15 @@ def pinned_constants(where: str, digest: str | None) -> NormalizationConstants:
             f"The constants at {where} have digest {constants.digest}, but {digest} was asked for. They were replaced: "
             "take the right ones, or ask for these."
         )
-    return constants
+    fit = fitted(constants, plan, where)
+    # A copy of pinned constants already says where the original lies.
+    return fit.with_provenance(constants.provenance) if constants.provenance.source else fit
+
+
+def digest_of_file(path: str) -> str:
+    """Hex SHA-256 of a small file's bytes."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> list[str]:

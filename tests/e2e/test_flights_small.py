@@ -24,7 +24,7 @@ LIMIT_SECONDS = 600  # a run takes about one minute; this is for a machine that 
 JSON_KEYS = {"constants_digest", "rows", "metrics", "model", "report", "transform_graph", "log", "seconds"}
 COMPONENTS = [
     *("ArrowExampleGen", "ImportSchemaGen", "LatestBlessedModel", "StatisticsGen", "ExampleValidator", "AnomalyGate"),
-    *("Transform", "Trainer", "Evaluator", "Pusher"),
+    *("NormalizingTransform", "Trainer", "Evaluator", "Pusher"),
 ]
 # The Evaluator of the run after a blessed one compares with its model: another input, so it has to run again.
 COMPARES_WITH_BLESSED = {"LatestBlessedModel", "Evaluator", "Pusher"}
@@ -180,7 +180,7 @@ def test_an_edited_tag_takes_effect(first: Run, tmp_path: Path) -> None:
         .replace("../data", str(REPOSITORY / "data"))
     )
     changed = run(first.root, config=config)
-    assert changed.states["Transform"] == changed.states["Trainer"] == changed.states["Evaluator"] == "done"
+    assert changed.states["NormalizingTransform"] == changed.states["Trainer"] == changed.states["Evaluator"] == "done"
     assert constants_of(changed, "humid")["role"] == "min_max"
     assert changed.result["constants_digest"] != first.result["constants_digest"]
     # What has not been edited keeps its bits.

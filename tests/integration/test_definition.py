@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from graph_tables import constants_of, feature, plan_of
 
+from components import NormalizationConstants
 from components.errors import ConfigError
 from pipeline.config import load_config
 
@@ -58,7 +60,8 @@ def test_our_own_code_enters_the_cache_keys_of_what_runs_it(tmp_path: Path) -> N
     from pipeline.code_digest import code_digest
 
     nodes = compiled(tmp_path, 'path = "rows.csv"')
-    assert all(code_digest() in nodes[name]["custom_config"] for name in ("Transform", "Trainer"))
+    assert code_digest() in nodes["Trainer"]["custom_config"]
+    assert nodes["NormalizingTransform"]["code_digest"] == code_digest()
     assert nodes["AnomalyGate"]["code_digest"] == code_digest()
 
 
@@ -97,6 +100,21 @@ def test_rows_weigh_in_the_evaluation_what_the_schema_says() -> None:
     assert eval_config("binary", label, ()).model_specs[0].example_weight_key == ""
 
 
-def test_pinned_constants_are_not_ignored_in_silence(tmp_path: Path) -> None:
+def test_pinned_constants_are_copied_and_their_digest_enters_the_cache_key(tmp_path: Path) -> None:
+    plan = plan_of(
+        feature("x", "FLOAT", "z_score", shape=""),
+        feature("y", "INT", "label", shape=""),
+    )
+    constants = constants_of(plan, [{"x": 1.0, "y": 0}, {"x": 3.0, "y": 1}])
+    (tmp_path / "elsewhere").mkdir()
+    constants.save(tmp_path / "elsewhere" / "constants.json")
+    node = compiled(tmp_path, 'path = "rows.csv"\n[transform]\nconstants = "elsewhere"')["NormalizingTransform"]
+    assert node["constants_digest"] == constants.digest
+    copied = NormalizationConstants.load(node["constants_from"])
+    assert (copied.digest, copied.provenance.source) == (constants.digest, str(tmp_path / "elsewhere"))
+    assert compiled(tmp_path, 'path = "rows.csv"')["NormalizingTransform"]["constants_from"] == ""
+
+
+def test_pinned_constants_that_are_not_there_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"transform\.constants"):
         compiled(tmp_path, 'path = "rows.csv"\n[transform]\nconstants = "elsewhere"')
