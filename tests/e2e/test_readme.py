@@ -100,7 +100,7 @@ def test_its_own_pipeline_and_dataset_work(tmp_path: Path) -> None:
     script.write_text(
         f"DATA, SCHEMA, ROOT = {str(data)!r}, {str(schema)!r}, {str(root)!r}\n"
         + code_after("test: own pipeline")
-        + "import glob\n(TRANSFORM_GRAPH,) = glob.glob(f'{ROOT}/Transform/transform_graph/*')\n"
+        + "import glob\n(TRANSFORM_GRAPH,) = glob.glob(f'{ROOT}/NormalizingTransform/transform_graph/*')\n"
         + "FILES = f'{ROOT}/ArrowExampleGen/examples/*/Split-train/*'\n"
         + code_after("test: own dataset")
         + "NAMES = ['length']\n"

@@ -103,7 +103,7 @@ def readme_run(inputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
         "import glob, json, os\n"
         "DATA, SCHEMA, ROOT = (os.environ[name] for name in ('DATA', 'SCHEMA', 'ROOT'))\n"
         f"{blocks['own pipeline']}\n"
-        "(TRANSFORM_GRAPH,) = glob.glob(f'{ROOT}/Transform/transform_graph/*')\n"
+        "(TRANSFORM_GRAPH,) = glob.glob(f'{ROOT}/NormalizingTransform/transform_graph/*')\n"
         "FILES = glob.glob(f'{ROOT}/ArrowExampleGen/examples/*/Split-train/*')[0]\n"
         f"{blocks['own dataset']}\n"
         "(features, label) = next(iter(batches))\n"
@@ -140,7 +140,7 @@ def test_readmes_data_set_gives_normalized_batches(readme_run: dict[str, Any]) -
 
 
 def test_readmes_pipeline_materializes_nothing(readme_run: dict[str, Any]) -> None:
-    assert not Path(readme_run["root"], "Transform", "transformed_examples").exists()
+    assert not Path(readme_run["root"], "NormalizingTransform", "transformed_examples").exists()
 
 
 def test_readmes_example_is_about_as_short_as_it_says() -> None:
