@@ -65,7 +65,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.frozen": ("tensorflow",),
     "components.frozen.keras_layer": ("keras", "tensorflow"),
     "components.transform": ("tensorflow",),
-    "components.transform.beam_analysis": ("apache_beam",),
+    "components.transform.beam_analysis": ("apache_beam", "tensorflow"),
     "components.transform.record_tfxio": ("apache_beam", "tensorflow", "tfx_bsl"),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
