@@ -48,7 +48,10 @@ class Moments:
     @classmethod
     def empty(cls, shape: tuple[int, ...] = ()) -> "Moments":
         """The neutral element: nothing seen, for values of this shape."""
-        return cls.of(np.zeros((0, *shape), dtype=np.float32))
+        counts: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in COUNTS}
+        sums = {name: np.zeros(shape, object) for name in SUMS}
+        extremes = {name: np.full(shape, None, object) for name in EXTREMES}
+        return cls(**counts, **sums, **extremes)
 
     @classmethod
     def of(

@@ -1,6 +1,7 @@
 """One feature's batch as values and a presence mask, from what tf.Transform hands to an analyzer."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,13 +104,12 @@ def block_of(feature: Feature, column: Column) -> Block:
     kept = tuple(range(len(shape))) if kept is None or feature.shape is None else kept
     reduced = tuple(axis for axis in range(len(shape)) if axis not in kept)
     order = (*(axis + 1 for axis in kept), 0, *(axis + 1 for axis in reduced))
-    width = int(np.prod([shape[axis] for axis in kept], dtype=np.int64))
-    times = int(np.prod([shape[axis] for axis in reduced], dtype=np.int64))
+    width, times = math.prod(shape[axis] for axis in kept), math.prod(shape[axis] for axis in reduced)
     table = np.ascontiguousarray(values.transpose(order)).reshape(width, len(values) * times)
     present = None
     if not column.present.all():
         present = np.ascontiguousarray(np.broadcast_to(np.repeat(column.present, times), table.shape))
-    return Block(table, present, np.repeat(owner, times))
+    return Block(table, present, owner if times == 1 else np.repeat(owner, times))
 
 
 def _logarithms(feature: Feature, column: Column) -> npt.NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Many small statistics into one, merged pairwise: what many keys cost a merge is paid log(n) times, not n times."""
 
+import functools
+
 from components.feature_plan import FeaturePlan
 from components.moments.limits import refuse_too_many_keys
 from components.moments.table_statistics import TableStatistics
@@ -31,7 +33,6 @@ class MergeTree:
         Raises:
           DataError: more keys than the plan allows.
         """
-        whole = TableStatistics.empty(self._plan)
-        for _, part in reversed(self._parts):
-            whole = whole.merge(part)
+        parts = [part for _, part in reversed(self._parts)] or [TableStatistics.empty(self._plan)]
+        whole = functools.reduce(TableStatistics.merge, parts)
         return refuse_too_many_keys(self._plan, whole)

@@ -8,18 +8,21 @@ import hashlib
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import apache_beam as beam
+import tensorflow as tf
 from absl import logging
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from components.errors import DataError, input_error_in
 from components.feature_plan import FeaturePlan
 from components.moments.combine import METRICS_NAMESPACE, MergeStatistics, StatisticsCoder
 from components.moments.table_statistics import TableStatistics
-
-if TYPE_CHECKING:
-    from components.transform.work_units import WorkUnit
+from components.transform.example_columns import analysis_parser
+from components.transform.record_reader import BATCH_BYTES
+from components.transform.unit_statistics import UnitReader
+from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, WorkUnit, work_units
 
 # Below so many units one worker merges all: a level more costs a shuffle. Above, so many workers merge first: 64 times
 # 2,000 features take one worker seconds, and 4,096 units (256 GiB) are 16 levels of 256.
@@ -28,14 +31,14 @@ FANOUT_UNITS, FANOUT = 256, 16
 Marked = tuple[int, bytes]  # what tells the units that were merged; their statistics
 
 
-class MeasureUnits(beam.PTransform):
+class MeasureFiles(beam.PTransform):
     """Pipeline -> PCollection of one element: marks and statistics of all units; ``accounted`` takes it.
 
     Counters in the namespace ``tfx_norm``: ``rows_read``, ``units_read``, ``bytes_read``; the distribution
     ``rows_of_a_unit``. A runner that repeats work may count it twice; the element does not.
     """
 
-    def __init__(self, units: Sequence["WorkUnit"], plan: FeaturePlan, batch_bytes: int) -> None:
+    def __init__(self, units: Sequence[WorkUnit], plan: FeaturePlan, batch_bytes: int = BATCH_BYTES) -> None:
         """For these units; a worker holds about ``batch_bytes`` of decoded values at once."""
         super().__init__()
         self._units, self._plan, self._batch_bytes = list(units), plan, batch_bytes
@@ -50,13 +53,13 @@ class MeasureUnits(beam.PTransform):
             | "NameUnits" >> beam.Create([_as_tuple(unit) for unit in self._units], reshuffle=False)
             | "DealOutUnits" >> beam.Reshuffle()
             | "MeasureEachUnit"
-            >> beam.ParDo(_MeasureUnit(self._plan, self._batch_bytes)).with_output_types(tuple[int, bytes])
+            >> beam.ParDo(_MeasureUnits(self._plan, self._batch_bytes)).with_output_types(tuple[int, bytes])
             | "MergeStatistics" >> merge.with_output_types(tuple[int, bytes])
         )
 
 
-class _MeasureUnit(beam.DoFn):
-    """A unit -> its mark and its statistics."""
+class _MeasureUnits(beam.DoFn):
+    """Units -> their marks and statistics, once a bundle."""
 
     def __init__(self, plan: FeaturePlan, batch_bytes: int) -> None:
         self._plan, self._batch_bytes = plan, batch_bytes
@@ -67,21 +70,23 @@ class _MeasureUnit(beam.DoFn):
         self._rows_of_a_unit = beam.metrics.Metrics.distribution(METRICS_NAMESPACE, "rows_of_a_unit")
 
     def setup(self) -> None:
-        # TensorFlow is loaded where the work is done, and nothing of it is ever pickled.
-        from components.transform.example_columns import analysis_parser
-
+        # Nothing of TensorFlow is ever pickled.
         self._parse = analysis_parser(self._plan)
 
-    def process(self, unit: tuple[str, int, int, int, str]) -> Iterator[Marked]:
-        from components.transform.unit_statistics import unit_statistics
-        from components.transform.work_units import WorkUnit
+    def start_bundle(self) -> None:
+        self._reader, self._marks = UnitReader(self._plan, self._parse, self._batch_bytes), 0
 
-        statistics = unit_statistics(WorkUnit(*unit), self._plan, self._parse, self._batch_bytes)
-        self._rows.inc(statistics.rows)
+    def process(self, unit: tuple[str, int, int, int, str]) -> None:
+        rows = self._reader.read(WorkUnit(*unit))
+        self._marks += _mark(unit)
+        self._rows.inc(rows)
         self._units.inc()
         self._bytes.inc(unit[2] - unit[1])
-        self._rows_of_a_unit.update(statistics.rows)
-        yield _mark(unit), statistics.to_bytes()
+        self._rows_of_a_unit.update(rows)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        yield WindowedValue((self._marks, self._reader.statistics().to_bytes()), window.max_timestamp(), [window])
 
 
 class MergeMarked(beam.CombineFn):
@@ -118,8 +123,8 @@ def measure(
     plan: FeaturePlan,
     make_pipeline: Callable[[], beam.Pipeline],
     folder: str | None = None,
-    unit_bytes: int | None = None,
-    batch_bytes: int | None = None,
+    unit_bytes: int = UNIT_BYTES,
+    batch_bytes: int = BATCH_BYTES,
 ) -> TableStatistics:
     """The exact statistics of all rows of TFRecord files, by a Beam pipeline of its own; every row exactly once.
 
@@ -135,32 +140,37 @@ def measure(
       DataError: what the data do not allow, or a file that cannot be read, by name; from whatever worker it came.
       RuntimeError: the runner lost or repeated work and reported success.
     """
-    from components.transform.record_reader import BATCH_BYTES
-    from components.transform.work_units import UNIT_BYTES, work_units
 
     def run(cut: int) -> TableStatistics:
         units = work_units(files, cut)
         with tempfile.TemporaryDirectory() as own:
             result = f"{folder or own}/statistics-{uuid.uuid4().hex}"
             with make_pipeline() as pipeline:
-                measured = pipeline | MeasureUnits(units, plan, BATCH_BYTES if batch_bytes is None else batch_bytes)
+                measured = pipeline | MeasureFiles(units, plan, batch_bytes)
                 _ = measured | "WriteStatistics" >> beam.Map(_write, result)
             return accounted(units, _taken(result))
 
-    cut = UNIT_BYTES if unit_bytes is None else unit_bytes
     try:
-        return run(cut)
+        return _whole_if_needed(run, unit_bytes)
     except Exception as error:
-        if "FalseBoundaryError" in repr(error):
-            logging.warning("Records hold other records: the files are read again, each as a whole. %s", error)
-            return run(0)
         message = input_error_in(error)
         if message is None:
             raise
         raise DataError(message) from error
 
 
-def accounted(units: Sequence["WorkUnit"], measured: Marked) -> TableStatistics:
+def _whole_if_needed(run: Callable[[int], TableStatistics], unit_bytes: int) -> TableStatistics:
+    try:
+        return run(unit_bytes)
+    except Exception as error:
+        # From another process the error comes as the text of a RuntimeError.
+        if FalseBoundaryError.__name__ not in repr(error):
+            raise
+        logging.warning("Records hold other records: the files are read again, each as a whole. %s", error)
+    return run(0)
+
+
+def accounted(units: Sequence[WorkUnit], measured: Marked) -> TableStatistics:
     """The statistics, if they are those of all these units, each once.
 
     Raises:
@@ -175,7 +185,7 @@ def accounted(units: Sequence["WorkUnit"], measured: Marked) -> TableStatistics:
     return TableStatistics.from_bytes(statistics)
 
 
-def _as_tuple(unit: "WorkUnit") -> tuple[str, int, int, int, str]:
+def _as_tuple(unit: WorkUnit) -> tuple[str, int, int, int, str]:
     return unit.file, unit.begin, unit.end, unit.size, unit.compression
 
 
@@ -186,8 +196,6 @@ def _mark(unit: tuple[str, int, int, int, str]) -> int:
 
 def _write(measured: Marked, path: str) -> None:
     """In one step, so that a repeated attempt does no harm."""
-    import tensorflow as tf
-
     attempt = f"{path}.{uuid.uuid4().hex}"
     with tf.io.gfile.GFile(attempt, "wb") as file:
         file.write(measured[0].to_bytes(8, "little") + measured[1])
@@ -195,8 +203,6 @@ def _write(measured: Marked, path: str) -> None:
 
 
 def _taken(path: str) -> Marked:
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(path, "rb") as file:
         data = file.read()
     tf.io.gfile.remove(path)

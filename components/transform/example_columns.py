@@ -1,8 +1,10 @@
 """Serialized tf.Examples -> the columns that an analysis reads; nothing else is parsed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from components.feature_plan import FeaturePlan
@@ -32,6 +34,41 @@ def parser(spec: Mapping[str, Any]) -> Parse:
 def columns_of(plan: FeaturePlan, parsed: Mapping[str, Any]) -> list[Any]:
     """The columns of a parsed batch as ``TableStatistics.of`` takes them."""
     return [_parts(parsed[feature.name]) for feature in columns_read(plan)]
+
+
+def rows_of(columns: Sequence[Any]) -> int:
+    """The rows of a batch."""
+    first = columns[0]
+    return int(first.dense_shape[0]) if isinstance(first, SparseParts) else len(first)
+
+
+def bytes_of(columns: Sequence[Any]) -> int:
+    """What the batch takes, without the texts themselves."""
+    return sum(
+        column.values.nbytes + column.indices.nbytes if isinstance(column, SparseParts) else column.nbytes
+        for column in columns
+    )
+
+
+def joined(batches: Sequence[Sequence[Any]]) -> list[Any]:
+    """Several batches as one; a single one is not copied."""
+    if len(batches) == 1:
+        return list(batches[0])
+    return [
+        _joined_sparse(parts) if isinstance(parts[0], SparseParts) else np.concatenate(parts)
+        for parts in zip(*batches, strict=True)
+    ]
+
+
+def _joined_sparse(parts: Sequence[SparseParts]) -> SparseParts:
+    shapes: npt.NDArray[np.int64] = np.stack([part.dense_shape for part in parts])
+    ends = np.cumsum(shapes[:, 0])
+    first_rows = [0, *ends[:-1].tolist()]
+    return SparseParts(
+        np.concatenate([part.indices + np.array([row, 0]) for part, row in zip(parts, first_rows, strict=True)]),
+        np.concatenate([part.values for part in parts]),
+        np.array([ends[-1], shapes[:, 1].max()], np.int64),
+    )
 
 
 def _parts(column: Any) -> Any:

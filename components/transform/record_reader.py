@@ -19,7 +19,14 @@ BATCH_BYTES = 32 << 20
 # Rows are capped too: a call's fixed cost has vanished there, and 20 columns of a batch still fit in a core's cache.
 MAX_ROWS = 16_384
 _BUFFER = 1 << 20  # bytes read at once; 256 KiB and 8 MiB cost the same
+# A sparse integer of one byte becomes a value and two indices. A small file is not opened twice to learn its sizes.
+_MOST_GROWTH = 24
 _PROBED = 64  # records whose size tells that of the others; a batch that turns out larger is cut
+
+
+class EndsElsewhereError(Exception):
+    """The file has no record any more, but is not where it should end."""
+
 
 Parse = Callable[[tf.Tensor], Any]
 
@@ -42,7 +49,7 @@ def parsed_batches(
 
     Raises:
       FalseBoundaryError: the unit's ends are no records'.
-      DataError: the file ends within a record's header.
+      EndsElsewhereError: the file ends within a record's header, or is shorter than it was.
       tf.errors.OpError: TensorFlow's own, where it cannot read or parse; ``explained`` names the place.
     """
     unit = located(unit)
@@ -75,33 +82,31 @@ def serialized_batches(unit: WorkUnit, rows: int) -> Iterator[Records]:
         if at == unit.end:
             return
     if not unit.compression:
-        raise DataError(
-            f"Cannot read {unit.file}: its records end at byte {at}, but byte {unit.end} was to be reached."
-        )
+        raise EndsElsewhereError(f"Cannot read {unit.file}: its records end at byte {at}, not at byte {unit.end}.")
 
 
 @contextlib.contextmanager
 def explained(unit: WorkUnit, parse: Parse) -> Iterator[None]:
-    """Says of an error inside the block what it is about: a damaged record, or a unit that begins within one.
+    """Says of an error of reading what it is about: a damaged record, or a unit that begins within one.
 
     Raises:
       FalseBoundaryError: the unit does not begin where a record does, so that the error says nothing about the data.
-      DataError: with file, record and byte, or as it was.
+      DataError: with file, record and byte.
     """
     try:
         yield
-    except (DataError, tf.errors.OpError, *UNREADABLE) as error:
+    except (EndsElsewhereError, tf.errors.OpError, *UNREADABLE) as error:
         if not begins_at_a_record(unit):
             raise FalseBoundaryError(
                 f"{unit.file} was cut at a byte near {unit.begin} where only seemingly a record begins. "
                 "Read it as a whole: unit_bytes=0."
             ) from error
-        damage = next(find_damage([unit.file], parse), None) if _is_about_reading(error) else None
+        damage = next(find_damage([unit.file], parse), None)
         if damage is not None:
             raise DataError(str(damage)) from error
         if isinstance(error, tf.errors.OpError):
             raise DataError(f"Cannot read {unit.file}: {error.message.splitlines()[0]}") from error
-        raise
+        raise DataError(str(error)) from error
 
 
 def begins_at_a_record(unit: WorkUnit) -> bool:
@@ -113,13 +118,9 @@ def begins_at_a_record(unit: WorkUnit) -> bool:
             pass
     except FalseBoundaryError:
         return False
-    except (DataError, tf.errors.OpError):
+    except (EndsElsewhereError, tf.errors.OpError):
         return True  # damaged before: that is the news about this file
     return True
-
-
-def _is_about_reading(error: Exception) -> bool:
-    return not isinstance(error, DataError) or str(error).startswith("Cannot read ")
 
 
 def _dataset(unit: WorkUnit) -> tf.data.Dataset:
@@ -142,6 +143,8 @@ def _options() -> tf.data.Options:
 
 def _sizes(unit: WorkUnit, parse: Parse, batch_bytes: int, max_rows: int) -> tuple[int, float]:
     """(rows of a batch, decoded bytes for each serialized one), by the first records."""
+    if not unit.compression and unit.end - unit.begin <= batch_bytes / _MOST_GROWTH:
+        return max_rows, 1.0
     probe = next(serialized_batches(unit, _PROBED), None)
     if probe is None:
         return max_rows, 1.0
@@ -157,8 +160,8 @@ def decoded_bytes(parsed: Any) -> int:
 
 def _tensor_bytes(tensor: tf.Tensor) -> int:
     if tensor.dtype == tf.string:
-        return int(tf.reduce_sum(tf.strings.length(tensor))) + 24 * int(tf.size(tensor))
-    return int(tf.size(tensor)) * tensor.dtype.size
+        return int(tf.reduce_sum(tf.strings.length(tensor))) + 24 * int(tensor.shape.num_elements())
+    return int(tensor.shape.num_elements()) * int(tensor.dtype.size)
 
 
 def _pieces(records: Records, growth: float, batch_bytes: int) -> Iterator[tf.Tensor]:

@@ -6,6 +6,7 @@ The stock reader takes each record through Python and Beam, and parses 4 times s
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -140,10 +141,15 @@ class _ParseUnit(beam.DoFn):
 
     def setup(self) -> None:
         self._parse: Parse = parser({column.name: column.form for column in self._columns})
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="read_ahead")
+
+    def teardown(self) -> None:
+        self._helper.shutdown()
 
     def process(self, unit: tuple[str, int, int, int, str]) -> Iterator[pa.RecordBatch]:
         with explained(WorkUnit(*unit), self._parse):
-            for parsed in ahead(parsed_batches(WorkUnit(*unit), self._parse, self._batch_bytes, self._max_rows)):
+            batches = parsed_batches(WorkUnit(*unit), self._parse, self._batch_bytes, self._max_rows)
+            for parsed in ahead(batches, self._helper):
                 arrays = [column.array(parsed[column.name]) for column in self._columns]
                 batch = pa.RecordBatch.from_arrays(arrays, [column.name for column in self._columns])
                 self._rows.inc(batch.num_rows)

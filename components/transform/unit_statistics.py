@@ -1,34 +1,88 @@
-"""Exact statistics of work units, in this process: one unit, or all of them on all cores."""
+"""Exact statistics of work units: read one after another into one accumulator, or all of them on all cores."""
 
+import collections
 import os
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from absl import logging
 
+from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.merge_tree import MergeTree
 from components.moments.table_statistics import TableStatistics
-from components.transform.example_columns import analysis_parser, columns_of
+from components.transform.example_columns import analysis_parser, bytes_of, columns_of, joined, rows_of
 from components.transform.read_ahead import ahead
-from components.transform.record_reader import BATCH_BYTES, MAX_ROWS, Parse, explained, parsed_batches
+from components.transform.record_reader import (
+    BATCH_BYTES,
+    MAX_ROWS,
+    Parse,
+    begins_at_a_record,
+    explained,
+    parsed_batches,
+)
 from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, WorkUnit, work_units
 
+# Parsing has threads of its own beside these; each reader holds three batches, and all of them one interpreter's lock.
+_MOST_READERS = 8
 
-def unit_statistics(
-    unit: WorkUnit, plan: FeaturePlan, parse: Parse, batch_bytes: int = BATCH_BYTES, max_rows: int = MAX_ROWS
-) -> TableStatistics:
-    """The statistics of a unit's records; ``parse`` is ``analysis_parser(plan)``.
 
-    Raises:
-      FalseBoundaryError: the unit has to be read as part of its whole file.
-      DataError: a record that cannot be read, by file, record and byte; or data that the plan does not allow.
+class UnitReader:
+    """Reads units into one accumulator: that of a thread, or of a bundle.
+
+    Rows of several units are accumulated together, because a call of the accumulator costs what 2,000 values a feature
+    do: small files and wide records would be dominated by that.
     """
-    tree = MergeTree(plan)
-    with explained(unit, parse):
-        for parsed in ahead(parsed_batches(unit, parse, batch_bytes, max_rows)):
-            tree.add(TableStatistics.of(plan, columns_of(plan, parsed)))
-    return tree.merged()
+
+    def __init__(self, plan: FeaturePlan, parse: Parse, batch_bytes: int = BATCH_BYTES, max_rows: int = MAX_ROWS):
+        """``parse`` is ``analysis_parser(plan)``; at most ``batch_bytes`` and ``max_rows`` are accumulated at once."""
+        self._plan, self._parse, self._batch_bytes, self._max_rows = plan, parse, batch_bytes, max_rows
+        self._tree = MergeTree(plan)
+        self._batches: list[list[Any]] = []
+        self._units: list[WorkUnit] = []  # those that the batches are from
+        self._rows = self._bytes = 0
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="read_ahead")
+
+    def read(self, unit: WorkUnit) -> int:
+        """Takes in the unit's rows, and says how many they are.
+
+        Raises:
+          FalseBoundaryError: the files have to be read as a whole.
+          DataError: a record that cannot be read, by file, record and byte; or data that the plan does not allow.
+        """
+        rows = 0
+        self._units.append(unit)
+        batches = parsed_batches(unit, self._parse, self._batch_bytes, self._max_rows)
+        with explained(unit, self._parse):
+            for parsed in ahead(batches, self._helper):
+                columns = columns_of(self._plan, parsed)
+                rows += rows_of(columns)
+                self._batches.append(columns)
+                self._rows += rows_of(columns)
+                self._bytes += bytes_of(columns)
+                if self._rows >= self._max_rows or self._bytes >= self._batch_bytes:
+                    self._accumulate()
+                    self._units.append(unit)
+        return rows
+
+    def statistics(self) -> TableStatistics:
+        """The statistics of all rows, once nothing more is to be read; raises what ``read`` does."""
+        if self._batches:
+            self._accumulate()
+        self._helper.shutdown()
+        return self._tree.merged()
+
+    def _accumulate(self) -> None:
+        try:
+            self._tree.add(TableStatistics.of(self._plan, joined(self._batches)))
+        except DataError as error:
+            if not all(map(begins_at_a_record, self._units)):
+                raise FalseBoundaryError(f"A range begins within a record, and gave: {error}") from error
+            raise
+        self._batches, self._units = [], []
+        self._rows = self._bytes = 0
 
 
 def read_statistics(
@@ -45,29 +99,48 @@ def read_statistics(
       plan: which columns, and how.
       batch_size: rows of a batch at most.
       unit_bytes: an uncompressed file of more is read in several places at once; 0 reads every file as a whole.
-      batch_bytes: decoded values that a thread holds at once.
+      batch_bytes: decoded values that a thread accumulates at once.
 
     Raises:
       DataError: a file that cannot be read, by name; a row that lacks a column that the schema requires.
     """
     parse = analysis_parser(plan)
+
+    def read(cut: int) -> TableStatistics:
+        return _on_all_cores(work_units(files, cut), plan, lambda: UnitReader(plan, parse, batch_bytes, batch_size))
+
     try:
-        return _on_all_cores(work_units(files, unit_bytes), plan, parse, batch_bytes, batch_size)
+        return read(unit_bytes)
     except FalseBoundaryError as error:
-        logging.warning("%s. Records hold other records: the files are read again, each as a whole.", error)
-        return _on_all_cores(work_units(files, 0), plan, parse, batch_bytes, batch_size)
+        logging.warning("Records hold other records: the files are read again, each as a whole. %s", error)
+        return read(0)
 
 
-def _on_all_cores(
-    units: Sequence[WorkUnit], plan: FeaturePlan, parse: Parse, batch_bytes: int, max_rows: int
-) -> TableStatistics:
-    tree = MergeTree(plan)
-    with ThreadPoolExecutor(max(1, min(len(units), os.cpu_count() or 1))) as pool:
-        running = [pool.submit(unit_statistics, unit, plan, parse, batch_bytes, max_rows) for unit in units]
+def _on_all_cores(units: Sequence[WorkUnit], plan: FeaturePlan, make_reader: Any) -> TableStatistics:
+    """Each thread accumulates what it reads, so that there are never more statistics than threads."""
+    waiting, failed = collections.deque(units), threading.Event()
+
+    def work() -> TableStatistics:
+        reader: UnitReader = make_reader()
         try:
-            for done in as_completed(running):
-                tree.add(done.result())
-        finally:
-            for each in running:
-                each.cancel()
+            while not failed.is_set() and (unit := _next(waiting)) is not None:
+                reader.read(unit)
+            return reader.statistics()
+        except BaseException:
+            failed.set()
+            raise
+
+    threads = max(1, min(len(units), os.cpu_count() or 1, _MOST_READERS))
+    with ThreadPoolExecutor(threads, thread_name_prefix="read_statistics") as pool:
+        found = [pool.submit(work) for _ in range(threads)]
+    tree = MergeTree(plan)
+    for part in found:
+        tree.add(part.result())  # or the error
     return tree.merged()
+
+
+def _next(waiting: collections.deque[WorkUnit]) -> WorkUnit | None:
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None

@@ -80,7 +80,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.transform": ("tensorflow",),
     "components.transform.executor": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx"),
     "components.transform.component": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx"),
-    "components.transform.beam_analysis": ("apache_beam",),
+    "components.transform.beam_analysis": ("apache_beam", "tensorflow"),
     "components.transform.record_tfxio": ("apache_beam", "tensorflow", "tfx_bsl"),
     "components.transform.pinned": (),
     "pipeline.inputs": (),
