@@ -61,9 +61,7 @@ def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
     if not bounds:
         return Window(newest)
     if newest:
-        raise ConfigError(
-            f"A window is the newest {newest} spans or those from {' to '.join(bounds)}: give one of both."
-        )
+        raise ConfigError(f"A window is the newest {newest} spans, or {' to '.join(bounds)}. Give one of the two.")
     if len(bounds) != 2:
         raise ConfigError(f"spans must be the first and the last one but is {list(bounds)}.")
     first, last = (_number_of(bound) for bound in bounds)

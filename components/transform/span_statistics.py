@@ -75,10 +75,10 @@ def statistics_of(
     missing = {span: files for span, files in groups.items() if span not in reused}
     measured = dict(measure(missing)) if missing else {}
     if set(measured) != set(missing):
-        raise ValueError(
-            f"The statistics of the spans {sorted(missing)} were asked for, those of {sorted(measured)} came."
-        )
+        raise ValueError(f"Statistics of spans {sorted(missing)} were required but those of {sorted(measured)} came.")
     for span, statistics in measured.items():
+        if [_content(file) for file in groups[span]] != content[span]:
+            raise DataError(f"The files of span {span} were changed while they were read. Run again.")
         _keep(shelf, keys[span], statistics)
     removed = trim(cache)
     if {shelf.place(key) for key in keys.values()} & set(removed):

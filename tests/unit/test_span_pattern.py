@@ -103,7 +103,7 @@ def test_windows() -> None:
     ("newest", "bounds", "message"),
     [
         (-1, (), "at least 1 span, or 0 for all, but is -1"),
-        (3, ("1", "2"), "give one of both"),
+        (3, ("1", "2"), "Give one of the two"),
         (0, ("1",), "the first and the last one but is"),
         (0, ("2", "1"), "2 comes after 1"),
         (0, ("1", "x"), "but is 'x'"),
