@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from components.errors import ConfigError
+from components.example_gen.span_pattern import check_pattern, has_span, window_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,6 +57,9 @@ class DataSection:
       null_values: texts that mean "missing" in a CSV file; empty = the reader's defaults.
       require: rows in which one of these columns is missing are left out, and counted.
       query: BigQuery's SQL.
+      window: of a ``path`` with ``{SPAN}`` in it (or ``{YYYY}``, ``{MM}`` and ``{DD}``; CSV and Parquet), so many of
+        the newest spans are read; 0 = all of them, so that nothing is left out unasked.
+      spans: the first and the last span to read instead, both included: numbers, or dates as 2013-01-31.
       fingerprint: what tells changed data: "content" hashes every byte of local files (about 0.5 GB/s), "stat" takes
         names, sizes and modification times, for data too large to read twice. Remote files always use "stat".
     """
@@ -69,6 +73,8 @@ class DataSection:
     null_values: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
     query: str = ""
+    window: int = 0
+    spans: tuple[str, ...] = ()
     fingerprint: Literal["content", "stat"] = "content"
 
 
@@ -154,6 +160,22 @@ class BeamSection:
 
 
 @dataclasses.dataclass(frozen=True)
+class CacheSection:
+    """What is kept of each span between runs: its converted records, and their statistics.
+
+    Attributes:
+      dir: a folder relative to the TOML file, or a URI. Empty = ``cache`` in the run's folder, which the next run in
+        the same folder finds.
+      max_bytes: of all files in it; the least recently used leave first. 10 GiB hold 28 days of 300 MB of compressed
+        records each, and a fifth to spare; locally they take no space beside the latest artifact, to which they are
+        hard links.
+    """
+
+    dir: str = ""
+    max_bytes: int = 10 * 2**30
+
+
+@dataclasses.dataclass(frozen=True)
 class PipelineConfig:
     """A whole configuration, checked; paths are absolute."""
 
@@ -163,6 +185,7 @@ class PipelineConfig:
     trainer: TrainerSection = TrainerSection()
     evaluation: EvaluationSection = EvaluationSection()
     beam: BeamSection = BeamSection()
+    cache: CacheSection = CacheSection()
 
 
 def load_config(path: str | Path) -> PipelineConfig:
@@ -190,7 +213,8 @@ def load_config(path: str | Path) -> PipelineConfig:
     )
     trainer = dataclasses.replace(config.trainer, checkpoint_dir=_absolute(config.trainer.checkpoint_dir, folder))
     transform = TransformSection(_absolute(config.transform.constants, folder))
-    return dataclasses.replace(config, data=data, transform=transform, trainer=trainer)
+    cache = dataclasses.replace(config.cache, dir=_absolute(config.cache.dir, folder))
+    return dataclasses.replace(config, data=data, transform=transform, trainer=trainer, cache=cache)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -284,7 +308,28 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if not 0 <= trainer.seed < 2**32:
         raise ConfigError(f"{file}: trainer.seed must be at least 0 and less than 2**32 but is {trainer.seed}.")
+    if config.cache.max_bytes < 0:
+        raise ConfigError(f"{file}: cache.max_bytes must be at least 0 but is {config.cache.max_bytes}.")
+    _check_spans(data, file)
     _check_thresholds(config, file)
+
+
+def _check_spans(data: DataSection, file: Path) -> None:
+    try:
+        window_of(data.window, data.spans)
+        if has_span(data.path):
+            check_pattern(data.path)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: data: {error}") from error
+    if not has_span(data.path):
+        if data.window or data.spans:
+            raise ConfigError(
+                f"{file}: data.window and data.spans need a data.path with {{SPAN}} in it, or {{YYYY}}, {{MM}} and "
+                f"{{DD}}, but it is {data.path!r}."
+            )
+    elif data.dataset or data.format not in ("csv", "parquet"):
+        what = f"dataset {data.dataset!r}" if data.dataset else f"format {data.format!r}"
+        raise ConfigError(f"{file}: spans in data.path are for files of CSV and Parquet, but here is {what}.")
 
 
 def _check_thresholds(config: PipelineConfig, file: Path) -> None:

@@ -15,11 +15,13 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
-from components.example_gen.component import ArrowExampleGen, base_and_pattern, custom_config
+from components.example_gen.component import ArrowExampleGen, base_and_pattern
+from components.example_gen.custom_options import custom_config
+from components.example_gen.span_pattern import has_span
 from components.feature_plan import FeaturePlan
 from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
-from pipeline.config import DataSection, PipelineConfig
+from pipeline.config import PipelineConfig
 from pipeline.evaluator_config import eval_config
 from pipeline.inputs import stored_constants
 from schemas.loader import load_schema
@@ -38,7 +40,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
       data_digest: changes with the data; part of ExampleGen's cache key.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
-    example_gen = _example_gen(config.data, columns_uri, data_digest)
+    example_gen = _example_gen(config, root, columns_uri, data_digest)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
@@ -128,7 +130,13 @@ def _training(config: PipelineConfig, root: Path) -> str:
     return json.dumps(table, sort_keys=True)
 
 
-def _example_gen(data: DataSection, columns_uri: str, data_digest: str) -> BaseComponent:
+def cache_folder(config: PipelineConfig, root: Path) -> str:
+    """Where converted spans and their statistics are kept between runs."""
+    return config.cache.dir or str(root / "cache")
+
+
+def _example_gen(config: PipelineConfig, root: Path, columns_uri: str, data_digest: str) -> BaseComponent:
+    data = config.data
     output = tfx.proto.Output(
         split_config=tfx.proto.SplitConfig(
             splits=[tfx.proto.SplitConfig.Split(name=name, hash_buckets=n) for name, n in data.split.items()],
@@ -157,4 +165,16 @@ def _example_gen(data: DataSection, columns_uri: str, data_digest: str) -> BaseC
         require=data.require,
         content_digest=data_digest,
         code_digest=code_digest(),
+        **(_window(config, root) if has_span(data.path) else {}),
     )
+
+
+def _window(config: PipelineConfig, root: Path) -> dict[str, Any]:
+    """The options of ArrowExampleGen for a path with spans."""
+    return {
+        "window": config.data.window,
+        "spans": config.data.spans,
+        "fingerprint": config.data.fingerprint,
+        "cache_dir": cache_folder(config, root),
+        "cache_max_bytes": config.cache.max_bytes,
+    }

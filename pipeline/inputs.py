@@ -76,9 +76,23 @@ def check_data_exists(data: DataSection) -> None:
       DataError: no such file.
     """
     if data.format != "bigquery" and not data.dataset:
-        from components.example_gen.tables import list_files
+        data_files(data)
 
-        list_files(data.path)
+
+def data_files(data: DataSection) -> list[str]:
+    """The files that a run reads, sorted; of a path with spans those of its window.
+
+    Raises:
+      DataError: there are none.
+    """
+    from components.example_gen.span_pattern import has_span, window_of
+    from components.example_gen.spans import window_files
+    from components.example_gen.tables import list_files
+
+    if not has_span(data.path):
+        return sorted(list_files(data.path))
+    by_span = window_files([data.path], window_of(data.window, data.spans))
+    return sorted(path for files in by_span.values() for _, path in files)
 
 
 def check_format(data: DataSection) -> None:
@@ -88,16 +102,16 @@ def check_format(data: DataSection) -> None:
       DataError: naming the file.
     """
     if data.format == "tfrecord":
-        from components.example_gen.tables import list_files
         from components.example_gen.tfrecords import check_tfrecords
 
-        check_tfrecords(list_files(data.path))
+        check_tfrecords(data_files(data))
 
 
 def data_digest(data: DataSection) -> str:
     """Hex SHA-256 that changes with the data: of every file's name and bytes, or of name, size and time.
 
-    Names count relative to the files' common folder, so a copy elsewhere has the same digest. Remote files
+    Names count relative to the files' common folder, so a copy elsewhere has the same digest; of spans those of the
+    window alone count. Remote files
     and ``fingerprint = "stat"`` take size and modification time. BigQuery: of the query's text.
 
     Raises:
@@ -105,11 +119,8 @@ def data_digest(data: DataSection) -> str:
     """
     if data.format == "bigquery":
         return hashlib.sha256(data.query.encode()).hexdigest()
-    from components.example_gen.tables import list_files
-
-    files = sorted(list_files(data.path))
     by_content = data.fingerprint == "content" and "://" not in data.path
-    return digest_of_files(files, by_content=by_content)
+    return digest_of_files(data_files(data), by_content=by_content)
 
 
 def digest_of_files(files: Sequence[str], *, by_content: bool) -> str:

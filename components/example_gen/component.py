@@ -3,13 +3,18 @@
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from google.protobuf import struct_pb2
 from tfx.components.example_gen import component, utils
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
 
+from components.cache.shelf import DEFAULT_MAX_BYTES
+from components.errors import ConfigError
+from components.example_gen.custom_options import custom_config
+from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
+from components.example_gen.span_pattern import check_pattern, glob_of, window_of
 
 # A table split without further word: 4 of 5 rows to train, by hash.
 DEFAULT_BUCKETS = {"train": 4, "eval": 1}
@@ -19,10 +24,12 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
     """Tables (CSV, Parquet) to tf.Examples, split by a hash of the row that is the same on every stack.
 
     Output ``examples``: a standard Examples artifact; its custom properties ``rows_read``, ``rows_left_out`` and
-    ``rows_<split>`` say what became of the rows.
+    ``rows_<split>`` say what became of the rows. With a window also ``spans``, its spans, and ``spans_converted``,
+    those of them that were read in this run, both as JSON; the files then are ``span-<number>-data_tfrecord-*``.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    DRIVER_CLASS = Driver
 
     def __init__(
         self,
@@ -35,6 +42,11 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         require: Sequence[str] = (),
         content_digest: str = "",
         code_digest: str = "",
+        window: int | None = None,
+        spans: Sequence[str] = (),
+        fingerprint: Literal["content", "stat"] = "content",
+        cache_dir: str = "",
+        cache_max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
         """Describes the node.
 
@@ -48,6 +60,15 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           require: rows that lack one of these columns are left out, and counted.
           content_digest: of the data, if the caller has one: part of TFX's cache key.
           code_digest: of the code that reads them: part of TFX's cache key.
+          window: takes the newest so many spans of a span pattern (``example_gen.span_pattern`` has the vocabulary)
+            into one artifact, all for 0. Without ``window`` and ``spans``, TFX's own driver takes the newest span.
+          spans: the first and the last span to take instead, both included, as numbers or as dates (2013-01-31).
+          fingerprint: what tells that a span has changed: its bytes, or ``stat``, names, sizes and times.
+          cache_dir: where converted spans are kept, so that only new and changed ones are read; a path or URI.
+          cache_max_bytes: of all that lies below it; what was not used for longest leaves first.
+
+        Raises:
+          ConfigError: a window without a span pattern, or a cache without ``code_digest``.
         """
         if input_config is None:
             input_base, pattern = base_and_pattern(input_base)
@@ -55,6 +76,15 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         if output_config is None:
             several = isinstance(input_config, example_gen_pb2.Input) and len(input_config.splits) > 1
             output_config = example_gen_pb2.Output() if several else default_output_config()
+        patterns: list[str] | None = None
+        bounds = window_of(window or 0, spans)
+        if window is not None or spans:
+            input_config, patterns = _hidden(input_config)
+        if cache_dir and not code_digest:
+            raise ConfigError(
+                f"cache_dir {cache_dir!r} needs a code_digest, so that what older code has converted is not used. "
+                "Give a digest or a version of the code that is installed."
+            )
         super().__init__(
             input_base=input_base,
             input_config=input_config,
@@ -66,8 +96,25 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
                 require=list(require) or None,
                 content_digest=content_digest or None,
                 code_digest=code_digest or None,
+                span_patterns=patterns,
+                window=bounds.newest if patterns else None,
+                first_span=bounds.first,
+                last_span=bounds.last,
+                fingerprint=fingerprint if patterns else None,
+                cache_dir=(cache_dir or None) if patterns else None,
+                cache_max_bytes=cache_max_bytes if patterns and cache_dir else None,
             ),
         )
+
+
+def _hidden(config: example_gen_pb2.Input) -> tuple[example_gen_pb2.Input, list[str]]:
+    """The input with globs for its span patterns, which TFX's driver would resolve to one span, and the patterns."""
+    patterns = [split.pattern for split in config.splits]
+    hidden = example_gen_pb2.Input()
+    for split in config.splits:
+        check_pattern(split.pattern)
+        hidden.splits.add(name=split.name, pattern=glob_of(split.pattern))
+    return hidden, patterns
 
 
 def default_output_config() -> example_gen_pb2.Output:
@@ -80,15 +127,6 @@ def default_output_config() -> example_gen_pb2.Output:
             ]
         )
     )
-
-
-def custom_config(**options: str | list[str] | None) -> example_gen_pb2.CustomConfig:
-    """Options as an ExampleGen's ``custom_config``, which is part of TFX's cache key; None leaves one out."""
-    struct = struct_pb2.Struct()
-    struct.update({name: value for name, value in options.items() if value is not None})
-    config = example_gen_pb2.CustomConfig()
-    config.custom_config.Pack(struct, deterministic=True)
-    return config
 
 
 def base_and_pattern(path: str) -> tuple[str, str]:

@@ -3,11 +3,11 @@
 import json
 import os
 import posixpath
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
-from google.protobuf import json_format, struct_pb2
 from tfx import types
 from tfx.components.example_gen import base_example_gen_executor, utils, write_split
 from tfx.components.util import examples_utils
@@ -17,7 +17,9 @@ from tfx.utils import proto_utils
 
 from components.errors import DataError, input_error_in
 from components.example_gen import tables
-from components.example_gen.shards import Plan, Source, WriteShards, publish
+from components.example_gen.custom_options import options_of
+from components.example_gen.shards import Counts, Plan, Shard, Source, WriteShards, publish
+from components.example_gen.window import OpenWindow, WindowOptions
 from schemas.loader import load_schema
 
 _SCHEMA_FILE = "schema.pbtxt"
@@ -37,7 +39,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes ``Split-<name>/data_tfrecord-*.gz`` and the totals as custom properties (rows_read, rows_<split>...).
+        """Writes ``Split-<name>/*data_tfrecord-*.gz`` and custom properties: rows_read, rows_<split>..., spans...
 
         Raises:
           DataError: data that cannot be read as declared, in one line.
@@ -46,20 +48,20 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
         self._log_startup(input_dict, output_dict, exec_properties)
         inputs = _proto(exec_properties, standard_component_specs.INPUT_CONFIG_KEY, example_gen_pb2.Input())
         outputs = _proto(exec_properties, standard_component_specs.OUTPUT_CONFIG_KEY, example_gen_pb2.Output())
-        options = _options(exec_properties)
+        options, base = options_of(exec_properties), exec_properties[standard_component_specs.INPUT_BASE_KEY]
         artifact = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         split_names = utils.generate_output_split_names(inputs, outputs)
         artifact.split_names = artifact_utils.encode_split_names(split_names)
 
         work = posixpath.join(artifact.uri, ".temp-ingestion")
-        sources = _sources(exec_properties[standard_component_specs.INPUT_BASE_KEY], inputs, outputs)
-        plan = _plan(sources, outputs, options, work)
         uris = {name: artifact_utils.get_split_uri([artifact], name) for name in split_names}
+        window = WindowOptions.of(options, base)
         tf.io.gfile.makedirs(work)
         try:
-            self._run(sources, plan, uris)
-            with tf.io.gfile.GFile(posixpath.join(work, _SUMMARY)) as file:
-                totals = json.loads(file.read())
+            if window is None:
+                totals = self._write(_sources(base, inputs, outputs), outputs, options, work, uris)
+            else:
+                totals = self._write_window(window, inputs, outputs, options, work, uris, artifact)
         except Exception as error:
             message = input_error_in(error)
             if message is None:
@@ -72,7 +74,46 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
             artifact.set_int_custom_property(name, rows)
         _describe(artifact, exec_properties)
 
-    def _run(self, sources: list[Source], plan: Plan, split_uris: dict[str, str]) -> None:
+    def _write(
+        self,
+        sources: list[Source],
+        outputs: example_gen_pb2.Output,
+        options: dict[str, Any],
+        work: str,
+        split_uris: dict[str, str],
+    ) -> dict[str, int]:
+        reading = _Reading.of(options)
+        paths = [source.path for source in sources]
+        types = tables.plan_types(paths, reading.data_format, reading.declared, reading.optional, reading.null_values)
+        totals = self._run(sources, _plan(types, reading, outputs, work), publish, split_uris)
+        return dict(totals)
+
+    def _write_window(
+        self,
+        options: WindowOptions,
+        inputs: example_gen_pb2.Input,
+        outputs: example_gen_pb2.Output,
+        custom: dict[str, Any],
+        work: str,
+        split_uris: dict[str, str],
+        artifact: types.Artifact,
+    ) -> dict[str, int]:
+        reading, window = _Reading.of(custom), OpenWindow(options)
+        found = window.types(reading.data_format, reading.declared, reading.optional, reading.null_values)
+        plan = _plan(found, reading, outputs, work)
+
+        def convert(sources: list[Source]) -> list[Shard | Counts]:
+            listed = self._run(sources, plan, _listed)
+            return [*(Shard(*shard) for shard in listed["shards"]), *(Counts(*counts) for counts in listed["counts"])]
+
+        written = window.write(plan, [split.name for split in inputs.splits], split_uris, convert)
+        artifact.set_string_custom_property("spans", json.dumps(written.spans))
+        artifact.set_string_custom_property("spans_converted", json.dumps(written.converted))
+        return written.totals
+
+    def _run(self, sources: list[Source], plan: Plan, conclude: Callable[..., Any], *arguments: Any) -> Any:
+        """What ``conclude`` makes of all that was written, by way of a file, because a runner returns nothing."""
+        path = posixpath.join(plan.work, _SUMMARY)
         with self._make_beam_pipeline() as pipeline:
             written = (
                 pipeline
@@ -83,9 +124,42 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
             (
                 pipeline
                 | "Once" >> beam.Create([None])
-                | "Publish" >> beam.Map(publish, beam.pvalue.AsList(written), split_uris)
-                | "Summary" >> beam.Map(_write_json, posixpath.join(plan.work, _SUMMARY))
+                | "Conclude" >> beam.Map(conclude, beam.pvalue.AsList(written), *arguments)
+                | "Summary" >> beam.Map(_write_json, path)
             )
+        with tf.io.gfile.GFile(path) as file:
+            return json.loads(file.read())
+
+
+class _Reading(NamedTuple):
+    """How tables are read, from the node's options and its schema."""
+
+    data_format: str
+    declared: dict[str, str]
+    optional: frozenset[str]
+    null_values: tuple[str, ...]
+    require: tuple[str, ...]
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> "_Reading":
+        """A schema is read where one is named."""
+        declared: dict[str, str] = {}
+        optional: frozenset[str] = frozenset()
+        if options.get("schema_uri"):
+            schema = load_schema(_schema_file(options["schema_uri"]))
+            declared, optional = tables.column_types_of_schema(schema), tables.optional_columns_of_schema(schema)
+        null_values = tuple(options.get("null_values", tables.DEFAULT_NULL_VALUES))
+        return cls(
+            options.get("data_format", "csv"), declared, optional, null_values, tuple(options.get("require", ()))
+        )
+
+
+def _listed(_: None, results: list[Shard | Counts]) -> dict[str, list[Any]]:
+    """All results, for JSON."""
+    return {
+        "shards": [result for result in results if isinstance(result, Shard)],
+        "counts": [result for result in results if isinstance(result, Counts)],
+    }
 
 
 def _sources(input_base: str, inputs: example_gen_pb2.Input, outputs: example_gen_pb2.Output) -> list[Source]:
@@ -98,36 +172,19 @@ def _sources(input_base: str, inputs: example_gen_pb2.Input, outputs: example_ge
     return [Source(index, path, split) for index, (path, split) in enumerate(found)]
 
 
-def _plan(sources: list[Source], outputs: example_gen_pb2.Output, options: dict[str, Any], work: str) -> Plan:
-    declared: dict[str, str] = {}
-    optional: frozenset[str] = frozenset()
-    if options.get("schema_uri"):
-        schema = load_schema(_schema_file(options["schema_uri"]))
-        declared, optional = tables.column_types_of_schema(schema), tables.optional_columns_of_schema(schema)
-    data_format = options.get("data_format", "csv")
-    null_values = tuple(options.get("null_values", tables.DEFAULT_NULL_VALUES))
-    kinds = tables.plan_types([source.path for source in sources], data_format, declared, optional, null_values)
-    require = tuple(options.get("require", ()))
+def _plan(kinds: dict[str, str], reading: _Reading, outputs: example_gen_pb2.Output, work: str) -> Plan:
     config = outputs.split_config
     partition = config.partition_feature_name or None
-    for name, role in [*((name, "required") for name in require), *([(partition, "partition")] if partition else [])]:
+    required = ((name, "required") for name in reading.require)
+    for name, role in [*required, *([(partition, "partition")] if partition else [])]:
         if name not in kinds:
             raise DataError(f"The {role} column {name!r} is not in the data. The columns are {', '.join(kinds)}.")
     buckets = {split.name: split.hash_buckets for split in config.splits}
-    return Plan(data_format, kinds, null_values, require, buckets, partition, work)
+    return Plan(reading.data_format, kinds, reading.null_values, reading.require, buckets, partition, work)
 
 
 def _schema_file(uri: str) -> str:
     return posixpath.join(uri, _SCHEMA_FILE) if tf.io.gfile.isdir(uri) else uri
-
-
-def _options(exec_properties: dict[str, Any]) -> dict[str, Any]:
-    custom = _proto(exec_properties, standard_component_specs.CUSTOM_CONFIG_KEY, example_gen_pb2.CustomConfig())
-    struct = struct_pb2.Struct()
-    if custom.HasField("custom_config") and not custom.custom_config.Unpack(struct):
-        raise DataError("custom_config of ArrowExampleGen must be a google.protobuf.Struct; use the constructor.")
-    options: dict[str, Any] = json_format.MessageToDict(struct)
-    return options
 
 
 def _proto(exec_properties: dict[str, Any], key: str, message: Any) -> Any:
@@ -136,7 +193,7 @@ def _proto(exec_properties: dict[str, Any], key: str, message: Any) -> Any:
     return message
 
 
-def _write_json(totals: dict[str, int], path: str) -> None:
+def _write_json(totals: Any, path: str) -> None:
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(json.dumps(totals))
 

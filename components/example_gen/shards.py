@@ -140,7 +140,7 @@ def publish(_: None, results: list[Shard | Counts], split_uris: dict[str, str]) 
         tf.io.gfile.makedirs(uri)
         if not mine:
             logging.warning("The split %s has no rows.", split)
-            _writer(posixpath.join(uri, _final_name(0, 1))).close()
+            record_writer(posixpath.join(uri, _final_name(0, 1))).close()
         for number, shard in enumerate(mine):
             final = posixpath.join(uri, _final_name(number, len(mine)))
             if tf.io.gfile.exists(shard.path) or not tf.io.gfile.exists(final):
@@ -149,12 +149,17 @@ def publish(_: None, results: list[Shard | Counts], split_uris: dict[str, str]) 
     return totals
 
 
+def record_writer(path: str) -> Any:
+    """Writes serialized records, gzip."""
+    return tf.io.TFRecordWriter(path, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=GZIP_LEVEL))
+
+
 class _Dealer:
     """Deals the rows of one split to its shards in turn."""
 
     def __init__(self, prefix: str, shards: int) -> None:
         self._paths = [f"{prefix}-{number:03d}" for number in range(shards)]
-        self._writers = [_writer(path) for path in self._paths]
+        self._writers = [record_writer(path) for path in self._paths]
         self.rows = 0
 
     def write(self, records: npt.NDArray[np.object_]) -> None:
@@ -219,10 +224,6 @@ def _rows_by_split(
     chosen = row_key.splits(batch, list(plan.buckets.values()), plan.partition_feature)
     for index, split in enumerate(plan.buckets):
         yield split, np.flatnonzero(chosen == index)
-
-
-def _writer(path: str) -> Any:
-    return tf.io.TFRecordWriter(path, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=GZIP_LEVEL))
 
 
 def _final_name(number: int, shards: int) -> str:

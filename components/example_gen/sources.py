@@ -60,10 +60,17 @@ def reading(path: str) -> Iterator[None]:
 
 def open_binary(path: str) -> BinaryIO:
     """A Python file over the (decompressed) bytes of ``path``."""
-    raw = _open_raw(path)
+    raw = open_raw(path)
     head = raw.read(2)
     raw.seek(0)
     return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if head == _GZIP_MAGIC else raw
+
+
+def open_raw(path: str) -> BinaryIO:
+    """A Python file over the bytes of ``path`` as they are."""
+    if "://" in path:
+        return open_remote(path)
+    return open(path, "rb")
 
 
 def open_arrow_stream(path: str) -> pa.NativeFile:
@@ -76,7 +83,7 @@ def open_arrow_stream(path: str) -> pa.NativeFile:
 
 def open_arrow_file(path: str) -> pa.NativeFile:
     """An Arrow random-access file over the bytes of ``path`` as they are."""
-    return pa.PythonFile(_open_raw(path), mode="r") if "://" in path else pa.OSFile(path, "r")
+    return pa.PythonFile(open_raw(path), mode="r") if "://" in path else pa.OSFile(path, "r")
 
 
 def size_of(path: str) -> int:
@@ -84,12 +91,6 @@ def size_of(path: str) -> int:
     if "://" in path:
         return int(gfile().stat(path).length)
     return os.stat(path).st_size
-
-
-def _open_raw(path: str) -> BinaryIO:
-    if "://" in path:
-        return open_remote(path)
-    return open(path, "rb")
 
 
 def _local_listing(path: str) -> list[str] | None:

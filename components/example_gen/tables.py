@@ -24,6 +24,8 @@ __all__ = [
     "plan_types",
     "read_batches",
     "read_file",
+    "survey",
+    "types_over",
 ]
 
 FORMATS = ("csv", "parquet")
@@ -72,11 +74,8 @@ def infer_types(
     _same_columns(files, data_format)
     if data_format == "parquet":
         return _join_types([parquet_reader.infer(file) for file in files])
-    found: dict[str, str | None] = {}
-    for file in files:
-        for name, kind in csv_reader.infer(file, null_values).items():
-            found[name] = cells.join((found.get(name), kind))
-    return {name: cells.type_of_kind(kind) for name, kind in found.items()}
+    kinds = _join_kinds([csv_reader.infer(file, null_values) for file in files])
+    return {name: cells.type_of_kind(kind) for name, kind in kinds.items()}
 
 
 def plan_types(
@@ -94,6 +93,22 @@ def plan_types(
       DataError: a declared column is not in the data (names the file, the column and the columns that came), or as
         ``infer_types``.
     """
+    found = survey(files, data_format, declared, optional, null_values)
+    return types_over({files[0]: found}, declared)
+
+
+def survey(
+    files: Sequence[str],
+    data_format: str,
+    declared: Collection[str],
+    optional: Collection[str] = (),
+    null_values: Sequence[str] = DEFAULT_NULL_VALUES,
+) -> dict[str, str | None]:
+    """What ``types_over`` has to know of these files: their columns in order and, unless all are declared, their kinds.
+
+    Raises:
+      DataError: as ``plan_types``.
+    """
     _check_format(data_format)
     names = _same_columns(files, data_format)
     lacking = [name for name in declared if name not in names and name not in optional]
@@ -102,10 +117,25 @@ def plan_types(
             f"{files[0]}: the schema declares column {lacking[0]!r} and the file has none. "
             f"Its columns are {', '.join(names)}."
         )
+    if all(name in declared for name in names):
+        return dict.fromkeys(names)
+    if data_format == "parquet":
+        return dict(_join_types([parquet_reader.infer(file) for file in files]))
+    return _join_kinds([csv_reader.infer(file, null_values) for file in files])
+
+
+def types_over(surveys: Mapping[str, Mapping[str, str | None]], declared: Mapping[str, str]) -> dict[str, str]:
+    """The types of ``plan_types`` from the surveys of all parts of the data, by the name of their first file.
+
+    Raises:
+      DataError: their columns differ.
+    """
+    columns = {file: list(kinds) for file, kinds in surveys.items()}
+    _refuse_other_columns(columns)
+    names = next(iter(columns.values()))
     types = {name: kind for name, kind in declared.items() if name in names}
-    if any(name not in types for name in names):
-        types |= {k: v for k, v in infer_types(files, data_format, null_values).items() if k not in types}
-    return types
+    kinds = _join_kinds(list(surveys.values()))
+    return types | {name: cells.type_of_kind(kinds[name]) for name in names if name not in types}
 
 
 def read_batches(
@@ -151,15 +181,19 @@ def _check_format(data_format: str) -> None:
 
 def _same_columns(files: Sequence[str], data_format: str) -> list[str]:
     columns = {file: _columns(file, data_format) for file in files}
-    first = columns[files[0]]
+    _refuse_other_columns(columns)
+    return columns[files[0]]
+
+
+def _refuse_other_columns(columns: Mapping[str, Sequence[str]]) -> None:
+    head, first = next(iter(columns.items()))
     for file, names in columns.items():
         if set(names) != set(first):
             only = sorted(set(first) - set(names)), sorted(set(names) - set(first))
             raise DataError(
-                f"{files[0]} and {file} have different columns: only in the first {', '.join(only[0]) or 'none'}; "
+                f"{head} and {file} have different columns: only in the first {', '.join(only[0]) or 'none'}; "
                 f"only in the second {', '.join(only[1]) or 'none'}."
             )
-    return first
 
 
 def _columns(file: str, data_format: str) -> list[str]:
@@ -168,3 +202,7 @@ def _columns(file: str, data_format: str) -> list[str]:
 
 def _join_types(tables: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {name: str(cells.join([table[name] for table in tables])) for name in tables[0]}
+
+
+def _join_kinds(tables: Sequence[Mapping[str, str | None]]) -> dict[str, str | None]:
+    return {name: cells.join(table[name] for table in tables) for name in tables[0]}

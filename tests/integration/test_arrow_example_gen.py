@@ -51,9 +51,12 @@ def ingest(
 
 
 def rows_of(folder: Path) -> list[Row]:
-    files = sorted(str(file) for file in folder.glob("data_tfrecord-*-of-*.gz"))
+    return [row for file in sorted(folder.glob("*data_tfrecord-*-of-*.gz")) for row in rows_in(file)]
+
+
+def rows_in(file: Path) -> list[Row]:
     rows = []
-    for record in tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator():
+    for record in tf.data.TFRecordDataset(str(file), compression_type="GZIP").as_numpy_iterator():
         row: Row = {}
         for name, feature in tf.train.Example.FromString(record).features.feature.items():
             kind = feature.WhichOneof("kind")

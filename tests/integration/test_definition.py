@@ -56,6 +56,16 @@ def test_the_digest_of_the_data_enters_the_cache_key(tmp_path: Path, data: str, 
     assert json.loads(nodes[node]["output_config"])["split_config"]["partition_feature_name"] == "x"
 
 
+def test_tfx_sees_a_glob_where_a_path_has_spans_and_the_executor_sees_the_window(tmp_path: Path) -> None:
+    data = 'path = "day-{SPAN}/*.csv"\nwindow = 28\n[cache]\nmax_bytes = 77'
+    properties = compiled(tmp_path, data)["ArrowExampleGen"]
+    assert json.loads(properties["input_config"])["splits"][0]["pattern"] == "day-*/*.csv"
+    for expected in ("day-{SPAN}/*.csv", f"{tmp_path}/cache", "cache_max_bytes", "window"):
+        assert expected in properties["custom_config"]
+    kept = compiled(tmp_path, data + '\ndir = "gs://bucket/kept"')["ArrowExampleGen"]
+    assert "gs://bucket/kept" in kept["custom_config"]
+
+
 def test_our_own_code_enters_the_cache_keys_of_what_runs_it(tmp_path: Path) -> None:
     from pipeline.code_digest import code_digest
 

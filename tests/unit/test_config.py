@@ -32,6 +32,12 @@ def with_key(section: str, line: str) -> str:
     return "\n".join([*kept[:at], line, *kept[at:]])
 
 
+def spans(*lines: str) -> str:
+    """The minimal text with a date pattern as its path, and these lines of [data]."""
+    path = 'path = "day-{YYYY}-{MM}-{DD}/*.csv"'
+    return with_key("data", "\n".join([path, *lines]))
+
+
 def refusal(folder: Path, text: str) -> str:
     file = write(folder, text)
     with pytest.raises(ConfigError) as caught:
@@ -72,6 +78,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             null_values = ["", "NA"]
             require = ["y"]
             fingerprint = "stat"
+            window = 0
+            spans = []
             [transform]
             constants = "runs/other"
             [trainer]
@@ -91,6 +99,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
             [beam]
             args = ["--a", "--b=1"]
+            [cache]
+            dir = "kept"
+            max_bytes = 5
             """,
         )
     )
@@ -105,6 +116,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "null_values": ("", "NA"),
         "require": ("y",),
         "query": "",
+        "window": 0,
+        "spans": (),
         "fingerprint": "stat",
     }
     assert dataclasses.asdict(config.trainer) == {
@@ -125,6 +138,21 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert config.transform.constants == str(tmp_path / "runs/other")
     assert config.evaluation.thresholds == (Threshold("mae", max=2.0, max_drop=0.5), Threshold("rmse", max=3.5))
     assert config.beam.args == ("--a", "--b=1")
+    assert (config.cache.dir, config.cache.max_bytes) == (str(tmp_path / "kept"), 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("window = 28", (28, ())),
+        ('spans = ["2013-01-01", "2013-01-28"]', (0, ("2013-01-01", "2013-01-28"))),
+        ("", (0, ())),
+    ],
+)
+def test_a_window_of_spans(tmp_path: Path, line: str, expected: tuple[int, tuple[str, ...]]) -> None:
+    data = load_config(write(tmp_path, spans(line))).data
+    assert data.path == str(tmp_path / "day-{YYYY}-{MM}-{DD}/*.csv")
+    assert (data.window, data.spans) == expected
 
 
 @pytest.mark.parametrize(
@@ -259,6 +287,15 @@ WRONG = {
         "two evaluation thresholds on 'auc'",
     ),
     "beam args as text": (with_key("beam", 'args = "--runner=FnApiRunner"'), "args"),
+    "window negative": (spans("window = -1"), "but is -1"),
+    "window and spans": (spans("window = 2", 'spans = ["1", "2"]'), "Give one of the two"),
+    "spans that are no two": (spans('spans = ["1"]'), "must be the first and the last one"),
+    "spans as numbers": (spans("spans = [1, 2]"), "spans[0]"),
+    "window without a span in the path": (with_key("data", "window = 2"), "need a data.path with {SPAN}"),
+    "half a date in the path": (with_key("data", 'path = "{YYYY}-{MM}.csv"'), "but this has YYYY, MM"),
+    "spans of TFRecords": (spans('format = "tfrecord"'), "but here is format 'tfrecord'"),
+    "spans of a bundled data set": (spans('dataset = "flights"'), "but here is dataset 'flights'"),
+    "cache negative": (with_key("cache", "max_bytes = -1"), "cache.max_bytes must be at least 0"),
     "no TOML": ("[pipeline\nname = 3", "not valid TOML"),
     "a key twice": (with_key("trainer", "epochs = 1\nepochs = 2"), "not valid TOML"),
 }

@@ -47,6 +47,20 @@ def test_by_stat_a_new_time_is_a_new_digest_and_by_content_it_is_not(tmp_path: P
     assert digest(folder, fingerprint="stat") != stat
 
 
+def test_of_spans_the_windows_files_alone_count(tmp_path: Path) -> None:
+    for day in (1, 2, 3):
+        written(tmp_path / f"day-{day}", rows=f"a\n{day}\n")
+    section = DataSection(schema="", path=f"{tmp_path}/day-{{SPAN}}/*.csv", window=2)
+    inputs.check_data_exists(section)
+    first = inputs.data_digest(section)
+    (tmp_path / "day-1" / "rows.csv").unlink()
+    assert inputs.data_digest(section) == first
+    written(tmp_path / "day-2", more="a\n7\n")
+    second = inputs.data_digest(section)
+    written(tmp_path / "day-4", rows="a\n4\n")
+    assert len({first, second, inputs.data_digest(section)}) == 3
+
+
 def test_missing_data_are_an_error_unless_they_can_be_made(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         inputs.check_data_exists(config(tmp_path).data)

@@ -1,0 +1,141 @@
+"""Cache entries in a folder, by ``tf.io.gfile``: read, written in one step, and the least recently used taken away.
+
+``<cache>/<kind>/<key>/`` is one entry: its sealed file ``entry``, ``used`` with the time of its last use, and files
+that belong to it. ``entry`` is written last, by a rename, so that a half-written entry is none; writers of one key do
+each other no harm, because they write the same.
+"""
+
+import dataclasses
+import time
+import uuid
+from collections.abc import Callable
+
+import tensorflow as tf
+from absl import logging
+
+from components.cache.envelope import seal, unseal
+
+# A window of 28 days of 300 MB each, read and measured, and a fifth to spare.
+DEFAULT_MAX_BYTES = 10 << 30
+_ENTRY, _USED = "entry", "used"
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheOptions:
+    """Where results are kept, and how much of them.
+
+    Attributes:
+      folder: a path or URI.
+      max_bytes: of all files below it; the entries that were not used for longest leave first.
+    """
+
+    folder: str
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def shelf(self, kind: str) -> "Shelf":
+        """The entries of one kind."""
+        return Shelf(f"{self.folder.rstrip('/')}/{kind}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shelf:
+    """The entries of one kind, by key. ``clock`` gives nanoseconds."""
+
+    folder: str
+    clock: Callable[[], int] = time.time_ns
+
+    def place(self, key: str) -> str:
+        """The folder of this key's entry."""
+        return f"{self.folder}/{key}"
+
+    def read(self, key: str) -> bytes | None:
+        """The payload, or None where there is no entry; marks the entry as used.
+
+        Raises:
+          DamagedEntryError: there is one, and it is not what was written.
+        """
+        try:
+            with tf.io.gfile.GFile(f"{self.place(key)}/{_ENTRY}", "rb") as file:
+                entry = file.read()
+        except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
+            return None
+        payload = unseal(key, entry)
+        self.touch(key)
+        return payload
+
+    def write(self, key: str, payload: bytes) -> None:
+        """Puts the entry there, in place of one that may be there, in one step."""
+        self.touch(key)
+        _write(f"{self.place(key)}/{_ENTRY}", seal(key, payload))
+
+    def touch(self, key: str) -> None:
+        """Marks the entry as used now; also before the first of its files is written, so that it is not the oldest."""
+        tf.io.gfile.makedirs(self.place(key))
+        _write(f"{self.place(key)}/{_USED}", str(self.clock()).encode())
+
+    def drop(self, key: str) -> None:
+        """Removes the entry and its files."""
+        _remove(self.place(key))
+
+
+def trim(options: CacheOptions) -> list[str]:
+    """Removes entries, the least recently used first, until all files together have at most ``max_bytes``.
+
+    Returns the removed entries' folders.
+    """
+    entries = [entry for kind in _folders(options.folder) for entry in _folders(kind)]
+    sizes = {entry: _size(entry) for entry in entries}
+    total, removed = sum(sizes.values()), []
+    for entry in sorted(entries, key=lambda entry: (_last_used(entry), entry)):
+        if total <= options.max_bytes:
+            break
+        _remove(entry)
+        total -= sizes[entry]
+        removed.append(entry)
+    if removed:
+        logging.info("Cache %s: %d entries left, to hold at most %d bytes.", options.folder, len(removed), total)
+    return removed
+
+
+def _write(path: str, content: bytes) -> None:
+    attempt = f"{path}.{uuid.uuid4().hex}"
+    with tf.io.gfile.GFile(attempt, "wb") as file:
+        file.write(content)
+    tf.io.gfile.rename(attempt, path, overwrite=True)
+
+
+def _remove(folder: str) -> None:
+    try:
+        tf.io.gfile.rmtree(folder)
+    except tf.errors.NotFoundError:  # another process was faster
+        return
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
+    except tf.errors.NotFoundError:
+        return []
+
+
+def _folders(folder: str) -> list[str]:
+    paths = [f"{folder.rstrip('/')}/{name}" for name in _names(folder)]
+    return sorted(path for path in paths if tf.io.gfile.isdir(path))
+
+
+def _size(entry: str) -> int:
+    total = 0
+    for name in _names(entry):
+        try:
+            total += int(tf.io.gfile.stat(f"{entry}/{name}").length)
+        except tf.errors.NotFoundError:
+            continue
+    return total
+
+
+def _last_used(entry: str) -> int:
+    try:
+        with tf.io.gfile.GFile(f"{entry}/{_USED}", "rb") as file:
+            return int(file.read())
+    except (tf.errors.NotFoundError, ValueError):
+        return 0

@@ -1,0 +1,197 @@
+"""The cache of statistics: what is found again, what is refused, what leaves, and that only new spans are measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.cache import shelf
+from components.cache.shelf import CacheOptions
+from components.errors import DataError
+from components.feature_plan import Feature, FeaturePlan
+from components.moments.table_statistics import TableStatistics
+from components.transform import span_statistics
+from components.transform.span_statistics import SpanStatistics, each_alone, statistics_of
+
+PLAN = FeaturePlan((Feature("x", "z_score", "float32", (), True), Feature("y", "label", "int64", (), True)))
+
+
+def measure_files(files: Sequence[str]) -> TableStatistics:
+    values = [float(line) for file in files for line in tf.io.gfile.GFile(file).read().splitlines()]
+    return TableStatistics.of(PLAN, [np.array(values, np.float32), np.zeros(len(values), np.int64)])
+
+
+def refuse(groups: Mapping[str, Sequence[str]]) -> dict[str, TableStatistics]:
+    raise AssertionError(f"{groups} were measured again")
+
+
+class Project:
+    """Three spans of one file each, and their cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder, CacheOptions(str(folder / "cache"))
+        self.groups = {str(span): [self.write(span, [span, 0.1])] for span in (1, 2, 3)}
+
+    def write(self, span: int, values: Sequence[float]) -> str:
+        file = self.folder / f"span-{span:05d}-data"
+        file.write_text("".join(f"{value}\n" for value in values))
+        return str(file)
+
+    def run(self, measure: Callable[..., Any] | None = None, **changed: Any) -> SpanStatistics:
+        options = {"groups": self.groups, "plan": PLAN, "cache": self.cache, "code_digest": "code", **changed}
+        return statistics_of(measure=measure or each_alone(measure_files), **options)
+
+    def all_at_once(self) -> bytes:
+        return measure_files([file for files in self.groups.values() for file in files]).to_bytes()
+
+    def entries(self) -> list[Path]:
+        return sorted(self.folder.glob("cache/statistics/*/entry"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    warnings: list[str] = []
+    monkeypatch.setattr(span_statistics.logging, "warning", lambda text, *values: warnings.append(text % values))
+    return warnings
+
+
+def test_a_new_span_alone_is_measured_and_its_bytes_alone_are_counted(project: Project) -> None:
+    first = project.run()
+    assert (first.measured, first.reused) == (("1", "2", "3"), ())
+    project.groups = {"2": project.groups["2"], "3": project.groups["3"], "4": [project.write(4, [4.0, 0.25])]}
+    second = project.run()
+    assert (second.measured, second.reused, second.damaged) == (("4",), ("2", "3"), ())
+    assert second.bytes_measured == len("4.0\n0.25\n")
+    assert second.bytes_reused == len("2\n0.1\n3\n0.1\n")
+    assert second.statistics.to_bytes() == project.all_at_once()
+
+
+def test_names_places_and_order_do_not_count_and_bytes_do(project: Project) -> None:
+    project.run()
+    moved = project.folder / "elsewhere"
+    Path(project.groups["2"][0]).rename(moved)
+    project.groups = {"7": project.groups["3"], "8": [str(moved)], "9": project.groups["1"]}
+    project.run(refuse)
+    moved.write_text("2\n0.2\n")
+    assert project.run().measured == ("8",)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"code_digest": "other"},
+        {"plan": FeaturePlan((Feature("x", "min_max", "float32", (), True), Feature("y", "label", "int64", (), True)))},
+    ],
+)
+def test_other_code_and_another_plan_find_nothing(project: Project, changed: dict[str, Any]) -> None:
+    project.run()
+    assert project.run(**changed).reused == ()
+
+
+def test_every_changed_byte_of_an_entry_is_noticed_reported_and_repaired(project: Project, said: list[str]) -> None:
+    project.groups = {"1": project.groups["1"]}
+    right = project.run().statistics.to_bytes()
+    (entry,) = project.entries()
+    content = entry.read_bytes()
+    wrong = TableStatistics.of(PLAN, [np.array([7], np.float32), np.array([0])])
+    known = {"1": measure_files(project.groups["1"])}
+    for at in range(len(content)):
+        entry.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        found = project.run(lambda _: known)
+        assert (found.damaged, found.statistics.to_bytes()) == (("1",), right)
+        assert entry.read_bytes() == content
+    assert len(said) == len(content)
+    assert all("is not used, and made again" in text for text in said)
+    for broken in (content[:-1], b"", content + b"x", content.replace(known["1"].to_bytes(), wrong.to_bytes())):
+        entry.write_bytes(broken)
+        assert project.run(lambda _: known).statistics.to_bytes() == right
+
+
+def test_an_entry_that_is_sealed_but_holds_something_else_is_refused(project: Project, said: list[str]) -> None:
+    right = project.run().statistics.to_bytes()
+    other = FeaturePlan((Feature("z", "label", "int64", (), True),))
+    for payload in (b"TNS1", b"\x80\x04N.", TableStatistics.empty(other).to_bytes()):
+        key = project.entries()[0].parent.name
+        project.cache.shelf("statistics").write(key, payload)
+        found = project.run()
+        assert (len(found.damaged), found.statistics.to_bytes()) == (1, right)
+    assert len(said) == 3
+
+
+def test_the_least_recently_used_entry_leaves_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.run()
+    project.groups.pop("2")
+    project.run(refuse)  # 1 and 3 are used again
+    used = sum(path.stat().st_size for path in project.folder.glob("cache/*/*/*"))
+    project.groups["4"] = [project.write(4, [4, 0.1])]
+    project.run(cache=CacheOptions(project.cache.folder, used + 10))
+    del project.groups["4"]
+    project.run(refuse)
+    project.groups = {"2": [project.write(2, [2, 0.1])]}
+    assert project.run().measured == ("2",)
+
+
+def test_nothing_is_kept_where_nothing_may_be_and_a_small_cache_is_reported(project: Project, said: list[str]) -> None:
+    found = project.run(cache=CacheOptions(project.cache.folder, 0))
+    assert len(found.measured) == 3
+    assert project.entries() == []
+    assert "too few for the window" in said[0]
+
+
+def test_writers_of_one_key_do_each_other_no_harm(project: Project) -> None:
+    def meanwhile(groups: Mapping[str, Sequence[str]]) -> dict[str, TableStatistics]:
+        project.run()  # another process measures the same spans
+        return each_alone(measure_files)(groups)
+
+    assert project.run(meanwhile).statistics.to_bytes() == project.run(refuse).statistics.to_bytes()
+    assert {path.name for path in project.folder.glob("cache/statistics/*/*")} == {"entry", "used"}
+
+
+def test_a_process_that_empties_the_cache_meanwhile_does_no_harm(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shelf.Shelf.touch
+
+    def emptied(self: shelf.Shelf, key: str) -> None:
+        real(self, key)
+        self.drop(key)
+
+    monkeypatch.setattr(shelf.Shelf, "touch", emptied)
+    assert project.run().statistics.to_bytes() == project.all_at_once()
+
+
+def test_a_file_that_changes_while_it_is_measured_is_not_kept(project: Project) -> None:
+    def meanwhile(groups: Mapping[str, Sequence[str]]) -> dict[str, TableStatistics]:
+        found = each_alone(measure_files)(groups)
+        project.write(1, [9])
+        return found
+
+    with pytest.raises(DataError, match="The files of span 1 were changed while they were read"):
+        project.run(meanwhile)
+    assert project.run().statistics.to_bytes() == project.all_at_once()
+
+
+def test_a_missing_file_is_named(project: Project) -> None:
+    with pytest.raises(DataError, match=r"Cannot read .*/nowhere"):
+        project.run(groups={"1": [str(project.folder / "nowhere")]})
+
+
+def test_a_measure_that_leaves_out_a_span_is_an_error(project: Project) -> None:
+    with pytest.raises(ValueError, match=r"spans \['1', '2', '3'\] were required but those of \[\] came"):
+        project.run(lambda _: {})
+
+
+def test_a_cache_behind_tf_io_gfile(project: Project) -> None:
+    remote = CacheOptions("ram://statistics/cache")
+    first = project.run(cache=remote)
+    assert project.run(refuse, cache=remote).statistics.to_bytes() == first.statistics.to_bytes()
+    project.run(refuse, cache=CacheOptions(remote.folder, 0))
+    assert project.run(cache=remote).reused == ()
