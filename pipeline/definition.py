@@ -56,6 +56,8 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         constants_from=pinned_uri,
         constants_digest=pinned_digest,
         code_digest=code_digest(),
+        cache_dir=cache_folder(config, root),
+        cache_max_bytes=config.cache.max_bytes,
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]

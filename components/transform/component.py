@@ -12,7 +12,10 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import json_utils
 
 from components.artifacts import ConstantsArtifact
+from components.cache.shelf import DEFAULT_MAX_BYTES
 from components.transform.executor import (
+    CACHE_BYTES,
+    CACHE_DIR,
     CODE_DIGEST,
     CONSTANTS,
     PINNED,
@@ -33,6 +36,8 @@ class NormalizingTransformSpec(types.ComponentSpec):
         PINNED_DIGEST: ExecutionParameter(type=str, optional=True),
         READ_BYTES: ExecutionParameter(type=int, optional=True),
         CODE_DIGEST: ExecutionParameter(type=str, optional=True),
+        CACHE_DIR: ExecutionParameter(type=str, optional=True),
+        CACHE_BYTES: ExecutionParameter(type=int, optional=True),
     }
     INPUTS = specs.TransformSpec.INPUTS
     OUTPUTS: ClassVar[dict[str, Any]] = {
@@ -68,6 +73,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         constants_digest: str = "",
         max_batch_bytes: int = BATCH_BYTES,
         code_digest: str = "",
+        cache_dir: str = "",
+        cache_max_bytes: int = DEFAULT_MAX_BYTES,
         materialize: bool = False,
         disable_statistics: bool = True,
         stats_options_updater_fn: str | None = None,
@@ -88,6 +95,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
           constants_digest: what their digest must be; a step is run again when it changes.
           max_batch_bytes: bound on what is decoded at once, per reader.
+          cache_dir: a folder or URI that keeps the statistics of spans from run to run; empty measures all of them.
+          cache_max_bytes: bound on that folder; what was not used for longest leaves first.
           code_digest: anything that changes with the code; TFX's own cache key does not see code.
           materialize: write transformed examples; the trainer needs none.
           disable_statistics: no TFDV statistics before and after the transform, each of which is a pass of its own.
@@ -130,6 +139,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
             PINNED_DIGEST: constants_digest,
             READ_BYTES: max_batch_bytes,
             CODE_DIGEST: code_digest,
+            CACHE_DIR: cache_dir,
+            CACHE_BYTES: cache_max_bytes,
         }
         inputs = {specs.EXAMPLES_KEY: examples, specs.SCHEMA_KEY: schema, specs.ANALYZER_CACHE_KEY: analyzer_cache}
         super().__init__(spec=NormalizingTransformSpec(**inputs, **outputs, **parameters))

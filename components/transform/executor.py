@@ -1,6 +1,7 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from components.artifacts import write_constants
+from components.cache.shelf import CacheOptions
 from components.constants import DigestError, NormalizationConstants
 from components.errors import DataError
 from components.feature_plan import FeaturePlan
@@ -20,14 +22,18 @@ from components.frozen import FrozenTransform
 from components.frozen.record_files import matching_files
 from components.moments.analyzer import measured
 from components.moments.finish import finish
+from components.moments.table_statistics import TableStatistics
 from components.provenance import Provenance
+from components.span_files import files_by_span
 from components.transform.beam_analysis import measure
 from components.transform.pinned import fitted
+from components.transform.record_reader import BATCH_BYTES
+from components.transform.span_statistics import Groups, each_alone, statistics_of
 from components.transform.trace import frozen_graph
 from schemas.loader import load_schema
 
 CONSTANTS, PINNED, PINNED_DIGEST = "constants", "constants_from", "constants_digest"
-READ_BYTES, CODE_DIGEST = "max_batch_bytes", "code_digest"
+READ_BYTES, CODE_DIGEST, CACHE_DIR, CACHE_BYTES = "max_batch_bytes", "code_digest", "cache_dir", "cache_max_bytes"
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
@@ -48,12 +54,10 @@ class Executor(stock.Executor):
         if exec_properties.get(PINNED):
             constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
         else:
-            files = analyzed_files(input_dict, exec_properties)
-            logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
-            statistics = measure(
-                files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=exec_properties[READ_BYTES]
-            )
-            made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "")
+            groups = files_by_span(analyzed_files(input_dict, exec_properties))
+            statistics = self._statistics(groups, plan, exec_properties)
+            spans = tuple(span for span in groups if span)
+            made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
             constants = finish(plan, statistics).with_provenance(made)
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         with measured(constants):
@@ -62,6 +66,21 @@ class Executor(stock.Executor):
         _frozen(constants, graph_uri, exec_properties).save(graph_uri)
         written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
+
+    def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> TableStatistics:
+        """Of all groups of files; with a cache, only new and changed spans are measured."""
+
+        def measured_files(files: Sequence[str]) -> TableStatistics:
+            logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
+            batch_bytes = exec_properties.get(READ_BYTES) or BATCH_BYTES
+            return measure(files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=batch_bytes)
+
+        folder = exec_properties.get(CACHE_DIR)
+        if not folder or not any(groups):
+            return measured_files([file for files in groups.values() for file in files])
+        cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
+        code = exec_properties.get(CODE_DIGEST) or ""
+        return statistics_of(groups, plan, each_alone(measured_files), cache, code).statistics
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:

@@ -155,11 +155,14 @@ def test_metadata_knows_digest_rows_and_features(written: Path, project: Path) -
     assert (values["digest"], values["rows"], values["features"]) == (digest, 120, 5)
 
 
-def test_analyzers_of_ones_own_and_materialized_examples_still_work(project: Path, written: Path) -> None:
+def test_analyzers_of_ones_own_and_materialized_examples_still_work(
+    project: Path, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(project)
     folder = run(
         project,
         "own",
-        module_file=str(project / "own_preprocessing.py"),
+        preprocessing_fn="own_preprocessing.preprocessing_fn",
         custom_config={"times": 2.0},
         materialize=True,
         disable_statistics=False,
