@@ -44,8 +44,8 @@ def parsed_batches(
 ) -> Iterator[Any]:
     """What ``parse`` makes of the unit's records, in batches of about ``batch_bytes`` decoded, or of ``max_rows`` rows.
 
-    A batch exceeds the bytes only by a record that alone does. Read-ahead of an uncompressed file is bounded by the
-    unit, of a compressed one by the rows that its first records suggest.
+    A batch is at most twice as large, where records grow within a file, and larger only if a single record is. How many
+    serialized records are held is bounded by the unit; in a compressed file, by what its first records suggest.
 
     Raises:
       FalseBoundaryError: the unit's ends are no records'.

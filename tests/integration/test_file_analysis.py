@@ -17,8 +17,9 @@ from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics
 from components.transform import beam_analysis
 from components.transform.beam_analysis import MeasureFiles, accounted, measure
-from components.transform.unit_statistics import read_statistics
-from components.transform.work_units import work_units
+from components.transform.example_columns import analysis_parser
+from components.transform.unit_statistics import UnitReader, read_statistics
+from components.transform.work_units import FalseBoundaryError, work_units
 
 ROWS = table(600)
 EXPECTED = constants_of(PLAN, ROWS).digest
@@ -144,6 +145,25 @@ class TestBothEngines:
         file = write_records(plan, rows, tmp_path / "outer")
         found = engine([str(file)], plan, unit_bytes=1_000)
         assert finish(plan, found).digest == constants_of(plan, rows).digest
+
+
+PLAIN = plan_of(feature("x", "FLOAT", "z_score", shape=""), feature("w", "FLOAT", "weight", shape=""))
+
+
+@pytest.mark.parametrize("inner", ["refused", "no example"])
+def test_an_error_of_a_range_that_begins_within_a_record_says_nothing_about_the_data(
+    inner: str, tmp_path: Path
+) -> None:
+    texts = {"refused": serialized(PLAIN, {"x": 1.0, "w": -1.0}), "no example": b"\xff" * 30}
+    for name, written in (("inner", [texts[inner]] * 50), ("outer", [])):
+        with tf.io.TFRecordWriter(str(tmp_path / name)) as writer:
+            for text in written or [(tmp_path / "inner").read_bytes(), b""]:
+                writer.write(text)
+    second = work_units([str(tmp_path / "outer")], 1_000)[1]
+    reader = UnitReader(PLAIN, analysis_parser(PLAIN), max_rows=2)  # rows are accumulated before the end is reached
+    with pytest.raises(FalseBoundaryError):
+        reader.read(second)
+        reader.statistics()
 
 
 def test_one_large_plain_file_becomes_several_units(shards: list[str]) -> None:
