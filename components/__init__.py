@@ -12,6 +12,7 @@ _MODULE_OF = {
     "assert_frozen": "components.frozen.assertion",
     "keras_normalization": "components.frozen.keras_layer",
     "analyze": "components.transform.analyze",
+    "find_damage": "components.frozen.damage",
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",
     "NormalizingTransform": "components.transform.component",

@@ -76,7 +76,8 @@ def model_name(feature: str) -> str:
     name = re.sub(r"[^0-9A-Za-z]+", "_", feature).strip("_")
     if not name or not feature.isascii():
         name = f"{name or 'feature'}_{hashlib.sha256(feature.encode()).hexdigest()[:8]}"
-    return f"f_{name}" if name[0].isdigit() else name
+    # TensorFlow calls its own functions with an argument of this name.
+    return f"f_{name}" if name[0].isdigit() or name == "self" else name
 
 
 def model_names(feature: Feature) -> tuple[str, ...]:

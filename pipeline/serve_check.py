@@ -30,20 +30,28 @@ class ServeCheck:
       rows: compared.
       ulps: by model tensor, the largest distance between the signature ``transform_features`` and the reference.
       raw_scores_differ: by output, rows in which ``serving_raw`` and ``serving_default`` do not give the same bits.
+      transformed_scores_differ: by output, rows in which ``serving_default`` is not what ``predict_transformed`` gives
+        for the tensors of ``transform_features``; empty for a model of variable lengths, which has no such signature.
     """
 
     digest: str
     rows: int
     ulps: dict[str, float]
     raw_scores_differ: dict[str, int]
+    transformed_scores_differ: dict[str, int]
 
     @property
     def failures(self) -> list[str]:
         """A sentence for each thing that is wrong."""
         far = [f"{name} is {ulps:g} ulp from its constants" for name, ulps in self.ulps.items() if ulps > MOST_ULPS]
+        compared = {
+            "of serving_raw differs from serving_default": self.raw_scores_differ,
+            "of serving_default is not predict_transformed of transform_features": self.transformed_scores_differ,
+        }
         return far + [
-            f"{name} of serving_raw differs from serving_default in {n} of {self.rows} rows"
-            for name, n in self.raw_scores_differ.items()
+            f"{name} {what} in {n} of {self.rows} rows"
+            for what, by_name in compared.items()
+            for name, n in by_name.items()
             if n
         ]
 
@@ -70,6 +78,7 @@ def serve_check(model: str, data: str, rows: int) -> ServeCheck:
         by_default = signatures["serving_default"](examples=tf.constant(texts, tf.string))
     examples = [_row(text) for text in texts]
     by_name = signatures["serving_raw"](**_named(frozen, examples))
+    again = signatures["predict_transformed"](**served) if "predict_transformed" in signatures else {}
     expected = reference(frozen.constants, [_served(frozen, row) for row in examples])
     return ServeCheck(
         digest=frozen.digest,
@@ -81,6 +90,7 @@ def serve_check(model: str, data: str, rows: int) -> ServeCheck:
             for name in model_names(feature)
         },
         raw_scores_differ={name: _differing(by_default[name], by_name[name]) for name in by_default},
+        transformed_scores_differ={name: _differing(by_default[name], again[name]) for name in again},
     )
 
 
@@ -130,5 +140,8 @@ def _dense(served: Any, name: str) -> Any:
 
 
 def _differing(one: tf.Tensor, other: tf.Tensor) -> int:
-    same = np.asarray(one.numpy() == other.numpy())
+    found, expected = one.numpy(), other.numpy()
+    same = np.asarray(found == expected)
+    if found.dtype.kind == "f":
+        same |= np.isnan(found) & np.isnan(expected)
     return int((~same.reshape(len(same), -1).all(axis=1)).sum())

@@ -23,8 +23,9 @@ def inverse(constants: NormalizationConstants, model: TensorMap) -> dict[str, tf
     category (0) as the empty text or -1. Everything else comes back as it is.
 
     Args:
-      model: by ``model_name``. A ``z_score_per_key`` feature needs its key's tensor as well: the ids of a category,
-        the raw values where the key has another role.
+      model: by ``model_name``. A ``z_score_per_key`` feature needs its key's tensor as well: the ids of a category, the
+        raw values where the key has another role, or its scores where it is normalized itself; these are rounded back
+        to whole numbers, which a float32 gives up to about 2^23 sigma around the mean.
 
     Raises:
       ValueError: a name that the transform does not know, or a per-key feature without its key.
@@ -76,12 +77,19 @@ def _per_key(constants: NormalizationConstants, feature: Feature, value: Any, mo
     own = constants[feature.name]
     assert own.by_key is not None
     key = next(column for column in constants.plan.features if column.name == feature.key)
-    raw_key = _raw(constants, key, model)
+    raw_key = _raw_key(constants, key, model)
     index = _place(own.by_key, key, raw_key)
     unseen = (0.0, 0.0) if feature.unseen == "zero" else (float(own.mean), float(own.sigma))
     rows = zip((own.by_key.mean, own.by_key.sigma), unseen, strict=True)
     center, spread = (tf.gather(np.append(row, last), index) for row, last in rows)
     return _unscaled(feature, value, center, spread)
+
+
+def _raw_key(constants: NormalizationConstants, key: Feature, model: TensorMap) -> tf.Tensor:
+    value = tf.convert_to_tensor(model[model_name(key.name)])
+    if key.role == "category":
+        return _raw(constants, key, model)
+    return tf.cast(tf.round(_raw(constants, key, model)), tf.int64) if value.dtype.is_floating else value
 
 
 def _place(table: KeyTable, key: Feature, values: tf.Tensor) -> tf.Tensor:

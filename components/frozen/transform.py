@@ -78,7 +78,7 @@ class FrozenTransform:
 
     def concrete_function(self) -> Any:
         """This function as TensorFlow traces it for a batch of any size, label and weight left out."""
-        spec = {feature.name: raw_columns.tensor_spec(feature, self._sparse(feature)) for feature in self.plan.inputs}
+        spec = {f.name: raw_columns.tensor_spec(f, self.takes_sparse(f)) for f in self.plan.inputs}
         return tf.function(self.__call__, autograph=False).get_concrete_function(spec)
 
     def __call__(self, raw: TensorMap) -> dict[str, tf.Tensor]:
@@ -112,14 +112,14 @@ class FrozenTransform:
         the schema keeps out of the environment SERVING is absent in every row.
         """
         features = [feature for feature in self.plan.read if label or feature in self.plan.served]
-        spec = {feature.name: raw_columns.parse_spec(feature, self._sparse(feature)) for feature in features}
+        spec = {feature.name: raw_columns.parse_spec(feature, self.takes_sparse(feature)) for feature in features}
         parsed: dict[str, Any] = tf.io.parse_example(serialized, spec)
         return parsed if label else self.with_absent(parsed, tf.size(serialized, tf.int64))
 
     def with_absent(self, raw: TensorMap, rows: tf.Tensor) -> dict[str, Any]:
         """``raw`` and, for each feature that serving does not carry, a column of ``rows`` rows without a value."""
         unserved = [feature for feature in self.plan.inputs if feature not in self.plan.served]
-        return {**raw, **{f.name: raw_columns.absent(f, rows, self._sparse(f)) for f in unserved}}
+        return {**raw, **{f.name: raw_columns.absent(f, rows, self.takes_sparse(f)) for f in unserved}}
 
     def _apply(self, raw: TensorMap) -> dict[str, tf.Tensor]:
         names = tuple(name for f in self.plan.used if f.name in raw for name in model_names(f))
@@ -131,7 +131,7 @@ class FrozenTransform:
             if feature.name in raw
             for placeholder, part in zip(
                 self.graph.inputs[feature.name],
-                raw_columns.parts(feature, raw[feature.name], self._sparse(feature)),
+                raw_columns.parts(feature, raw[feature.name], self.takes_sparse(feature)),
                 strict=True,
             )
             if placeholder in present
@@ -145,7 +145,8 @@ class FrozenTransform:
         remaining = iter(tensors)
         return {name: _assembled([next(remaining) for _ in self.graph.outputs[name]]) for name in names}
 
-    def _sparse(self, feature: Feature) -> bool:
+    def takes_sparse(self, feature: Feature) -> bool:
+        """Whether the graph takes a feature as a SparseTensor."""
         return len(self.graph.inputs[feature.name]) > 1
 
     def _sub_graph(self, names: tuple[str, ...]) -> tf.compat.v1.GraphDef:

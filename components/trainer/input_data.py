@@ -5,7 +5,7 @@ from typing import Any, Literal
 import tensorflow as tf
 from absl import logging
 
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.feature_plan import model_name
 from components.frozen import FrozenTransform
 from components.frozen.damage import Damage, find_damage
@@ -16,6 +16,8 @@ _SHUFFLE_RECORDS = 200_000
 _READ_BYTES = 8 << 20
 # Records that a reader hands over at once: handing over one at a time costs more than parsing it.
 _BLOCK = 256
+# Damaged records that are named in the log; all are counted.
+_LOGGED = 20
 # Files read side by side: enough to hide the latency of remote storage.
 _MOST_READERS = 16
 
@@ -25,7 +27,7 @@ def normalized_dataset(
     frozen: FrozenTransform,
     *,
     batch_size: int,
-    shuffle: bool = False,
+    shuffle: bool | int = False,
     seed: int | None = None,
     repeat: bool = False,
     deterministic: bool = True,
@@ -48,11 +50,12 @@ def normalized_dataset(
       files_or_pattern: TFRecord files of tf.Examples, or one glob; names that end in ``.gz`` are gzip.
       frozen: the transform.
       batch_size: rows a batch; the last may be smaller unless ``drop_remainder``.
-      shuffle: shuffles files and records anew in each pass.
+      shuffle: shuffles files and records anew in each pass; a number is how many records are held for it, 200,000 for
+        True, which is about 100 MB of a table and far more of images.
       seed: makes the shuffle repeatable.
       repeat: without end.
       deterministic: keeps the order of batches whatever finishes first.
-      drop_remainder: drops the last, smaller batch.
+      drop_remainder: drops the last, smaller batch; the batch's size is then part of the shapes.
       shard: (index, count) of this worker. It switches TensorFlow's own sharding off; without it, ``tf.distribute`` and
         the ``tf.data`` service shard as they are told.
       shard_by: "file": a worker reads files of its own where there are at least ``count``, and every count-th record
@@ -61,25 +64,24 @@ def normalized_dataset(
       cache: keeps the records as read, before shuffle and parsing: True in memory, or in a file of this name.
       skip_batches: leaves out the first batches (of all workers, if sharded by batch) before they are parsed, to go on
         where another iterator stopped.
-      skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; each is logged, and
-        ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
+      skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; their number and the
+        first of them are logged, and ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
       private_threads: size of a thread pool of the dataset's own; 0 shares TensorFlow's.
 
     Raises:
-      DataError: no file matches, or with ``skip_corrupt`` nothing can be read.
-      ConfigError: ``shard`` is not (index, count) with 0 <= index < count.
+      DataError: no file matches, or with ``skip_corrupt`` no file has a first record that can be read.
+      ConfigError: an option out of its range.
     """
+    _check(batch_size, shard, shard_by, skip_batches, private_threads)
     files = matching_files(files_or_pattern)
     index, count = shard
-    if not 0 <= index < count:
-        raise ConfigError(f"shard must be (index, count) with 0 <= index < count but is {shard}.")
     by_batch = shard_by == "batch"
     by_file = not by_batch and 1 < count <= len(files)
     by_record = not by_batch and not by_file and count > 1
     files = files[index::count] if by_file else files
-    damages = list(find_damage(files, frozen.parse)) if skip_corrupt else []
-    dataset = _blocks(files, damages, shuffle, seed, deterministic)
-    one_by_one = shuffle or by_record
+    damages = _damages(files, frozen) if skip_corrupt else []
+    dataset = _blocks(files, damages, bool(shuffle), seed, deterministic)
+    one_by_one = bool(shuffle) or by_record
     if cache:
         dataset = dataset.cache("" if cache is True else cache)
     if one_by_one:
@@ -87,7 +89,7 @@ def normalized_dataset(
     if by_record:
         dataset = dataset.shard(count, index)
     if shuffle:
-        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
+        dataset = dataset.shuffle(_SHUFFLE_RECORDS if shuffle is True else shuffle, seed=seed)
     if repeat:
         dataset = dataset.repeat()
     in_batches = dataset.batch if one_by_one else dataset.rebatch
@@ -103,12 +105,38 @@ def normalized_dataset(
     )
 
 
+def _check(batch_size: int, shard: tuple[int, int], shard_by: str, skip_batches: int, private_threads: int) -> None:
+    least = {"batch_size": (batch_size, 1), "skip_batches": (skip_batches, 0), "private_threads": (private_threads, 0)}
+    for name, (value, smallest) in least.items():
+        if value < smallest:
+            raise ConfigError(f"{name} must be at least {smallest} but is {value}.")
+    index, count = shard
+    if not 0 <= index < count:
+        raise ConfigError(f"shard must be (index, count) with 0 <= index < count but is {shard}.")
+    if shard_by not in ("file", "batch"):
+        raise ConfigError(f"shard_by must be 'file' or 'batch' but is {shard_by!r}.")
+
+
+def _damages(files: list[str], frozen: FrozenTransform) -> list[Damage]:
+    damages = list(find_damage(files, frozen.parse))
+    for damage in damages[:_LOGGED]:
+        logging.warning("Left out: %s", damage)
+    if damages:
+        logging.warning("%d records of %d files are left out because they cannot be read.", len(damages), len(files))
+    if len({damage.file for damage in damages if damage.rest_lost and damage.record == 0}) == len(files):
+        raise DataError(f"None of the {len(files)} files can be read; the first: {damages[0]}")
+    return damages
+
+
 def _model_batch(frozen: FrozenTransform) -> Any:
     label, weight = frozen.plan.label, frozen.plan.weight
 
     @tf.autograph.experimental.do_not_convert
     def model_batch(serialized: tf.Tensor) -> Any:
         features = frozen(frozen.parse(serialized))
+        for tensor in features.values():
+            if isinstance(tensor, tf.Tensor):
+                tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])
         answer = None if label is None else features.pop(model_name(label.name))
         if weight is not None:
             return features, answer, features.pop(model_name(weight.name))
@@ -123,8 +151,6 @@ def _blocks(
     """The records of all files in blocks, several files side by side."""
     sources: Any = files
     if damages:
-        for damage in damages:
-            logging.warning("Left out: %s", damage)
         bad = [[d.record for d in damages if d.file == file and not d.rest_lost] for file in files]
         ends = [min([d.record for d in damages if d.file == file and d.rest_lost], default=-1) for file in files]
         sources = (files, ends, tf.ragged.constant(bad, tf.int64, ragged_rank=1, row_splits_dtype=tf.int64))

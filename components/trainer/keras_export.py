@@ -43,7 +43,7 @@ class RawModel(keras.Model):
     def call(self, named: dict[str, tf.Tensor], training: bool = False) -> Any:
         """Named raw tensors, [batch, ...] each, to the trained model's outputs."""
         rows = tf.shape(next(iter(named.values())), tf.int64)[0]
-        raw = named_tensors.raw_columns(self._frozen.plan, named)
+        raw = named_tensors.raw_columns(self._frozen, named)
         return self.model(self._frozen(self._frozen.with_absent(raw, rows)), training=training)
 
     def get_config(self) -> dict[str, Any]:

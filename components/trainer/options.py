@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from components.errors import ConfigError
 
+Task = Literal["binary", "multiclass", "regression"]
 Strategy = Literal["single", "mirrored", "multi_worker"]
 
 # Where and how often the state is written, and in which form the model is: the trained weights are the same.
@@ -39,7 +40,7 @@ class TrainingOptions:
         """Reads the JSON object of a Trainer's custom_config.
 
         Raises:
-          ConfigError: a key is unknown or missing, or the strategy is none of ours.
+          ConfigError: a key is unknown or missing, or a value is out of its range.
         """
         table = json.loads(text)
         fields = {field.name: field for field in dataclasses.fields(cls)}
@@ -50,18 +51,33 @@ class TrainingOptions:
                 f"The Trainer's custom_config['training'] has the unknown keys {unknown} and lacks {missing}. "
                 f"Its keys are {', '.join(fields)}."
             )
-        options = cls(**{**table, "hidden_units": tuple(table["hidden_units"])})
-        if options.strategy not in get_args(Strategy):
+        try:
+            options = cls(**{**table, "hidden_units": tuple(table["hidden_units"])})
+            wrong = [name for name, right in options._right().items() if not right]
+        except TypeError as error:
             raise ConfigError(
-                f"trainer.strategy must be one of {', '.join(map(repr, get_args(Strategy)))} but is "
-                f"{options.strategy!r}."
-            )
-        if options.checkpoint_steps < 1 or options.early_stopping < 0:
+                f"The Trainer's custom_config['training'] has a value of a wrong type: {error}."
+            ) from error
+        if wrong:
             raise ConfigError(
-                f"trainer.checkpoint_steps must be at least 1 but is {options.checkpoint_steps}, and "
-                f"trainer.early_stopping at least 0 but is {options.early_stopping}."
+                f"trainer.{wrong[0]} is {getattr(options, wrong[0])!r}, which is out of its range; see "
+                "components.trainer.options."
             )
         return options
+
+    def _right(self) -> dict[str, bool]:
+        """Which options are in their range."""
+        return {
+            "task": self.task in get_args(Task),
+            "epochs": self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "hidden_units": all(units >= 1 for units in self.hidden_units),
+            "dropout": 0 <= self.dropout < 1,
+            "checkpoint_steps": self.checkpoint_steps >= 1,
+            "early_stopping": self.early_stopping >= 0,
+            "strategy": self.strategy in get_args(Strategy),
+        }
 
     @property
     def deciding(self) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     streams = Streams(fn_args.train_files, fn_args.eval_files, frozen, options.batch_size, options.seed)
     files = [*fn_args.train_files, *fn_args.eval_files]
     folder = checkpoints.folder_of(options, frozen.digest, fn_args.custom_config, files)
-    with damage.named(matching_files(files), frozen.parse):
+    with damage.named(matching_files(files), lambda texts: frozen(frozen.parse(texts))):
         fit(model, streams, options, folder, fn_args.model_run_dir)
     with tempfile.TemporaryDirectory() as scratch:
         # Saving may be a collective operation: workers that export nothing take part and throw their copy away.
@@ -59,6 +59,8 @@ def model_builder(path: str) -> Callable[[ModelSpec], keras.Model]:
     module, _, name = path.partition(":")
     try:
         builder: Callable[[ModelSpec], keras.Model] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"trainer.model = {path!r} cannot be imported: {error}") from error
+    if not callable(builder):
+        raise ConfigError(f"trainer.model = {path!r} must be a function of a ModelSpec but is {builder!r}.")
     return builder

@@ -31,8 +31,9 @@ def signatures(model: keras.Model, frozen: FrozenTransform, task: str) -> dict[s
 
     ``serving_default``: serialized tf.Examples [batch] to what ``predictions`` says. ``serving_raw``: the same from
     one named tensor a feature (``components.frozen.named_tensors``). ``transform_features``: tf.Examples to the model's
-    tensors. ``inverse``: normalized numbers back to raw ones. ``transform_label``: tf.Examples to the label as the
-    model learns it. All but the last do without the label.
+    tensors. ``predict_transformed``: these, where all are of fixed shape, to what ``predictions`` says. ``inverse``:
+    normalized numbers back to raw ones. ``transform_label``: tf.Examples to the label as the model learns it. All but
+    the last do without the label.
     """
 
     def answer(raw: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -40,20 +41,28 @@ def signatures(model: keras.Model, frozen: FrozenTransform, task: str) -> dict[s
 
     def serving_raw(**named: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = tf.shape(next(iter(named.values())), tf.int64)[0]
-        return answer(frozen.with_absent(named_tensors.raw_columns(frozen.plan, named), rows))
+        return answer(frozen.with_absent(named_tensors.raw_columns(frozen, named), rows))
 
     def transform_label(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         label = frozen.plan.label
         assert label is not None
         return {EVALUATION_LABEL: frozen(frozen.parse(examples))[model_name(label.name)]}
 
-    return {
+    def predict_transformed(**features: tf.Tensor) -> dict[str, tf.Tensor]:
+        return predictions(model(features, training=False), task, frozen.constants)
+
+    found = {
         "serving_default": _traced(lambda examples: answer(frozen.parse(examples, label=False)), examples=_EXAMPLES),
         "serving_raw": _traced(serving_raw, **named_tensors.tensor_specs(frozen.plan)),
         "transform_features": _traced(lambda examples: frozen(frozen.parse(examples, label=False)), examples=_EXAMPLES),
         "transform_label": _traced(transform_label, examples=_EXAMPLES),
         "inverse": _traced(lambda **model: _by_model_name(frozen.inverse(model)), **inverse_specs(frozen)),
     }
+    outputs = found["transform_features"].structured_outputs
+    if all(isinstance(value, tf.Tensor) for value in outputs.values()):
+        specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in outputs.items()}
+        found["predict_transformed"] = _traced(predict_transformed, **specs)
+    return found
 
 
 def inverse_specs(frozen: FrozenTransform) -> dict[str, tf.TensorSpec]:

@@ -139,3 +139,9 @@ def test_skip_corrupt_changes_nothing_about_sound_files(frozen: FrozenTransform,
     files = [str(write_records(PLAN, ROWS, tmp_path / name)) for name in ("a", "b.gz")]
     with_it, without = (normalized_dataset(files, frozen, batch_size=3, skip_corrupt=skip) for skip in (True, False))
     assert ids(with_it) == ids(without)
+
+
+def test_skip_corrupt_refuses_files_of_which_none_can_be_read(frozen: FrozenTransform, tmp_path: Path) -> None:
+    files = [damaged(tmp_path, 0, name) for name in ("a", "b")]
+    with pytest.raises(DataError, match="None of the 2 files can be read"):
+        normalized_dataset(files, frozen, batch_size=4, skip_corrupt=True)

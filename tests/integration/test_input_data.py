@@ -188,6 +188,24 @@ def test_a_shard_that_there_is_not_is_an_error(frozen: FrozenTransform, folder: 
         normalized_dataset(folder / "a-*", frozen, batch_size=2, shard=shard)
 
 
+@pytest.mark.parametrize(
+    "option", [{"batch_size": 0}, {"skip_batches": -1}, {"private_threads": -1}, {"shard_by": "batches"}]
+)
+def test_an_option_out_of_its_range_is_an_error(frozen: FrozenTransform, folder: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(option))} must be"):
+        normalized_dataset(folder / "a-*", frozen, **{"batch_size": 2, **option})
+
+
+@pytest.mark.parametrize("shuffle", [False, 3])
+def test_the_size_of_a_batch_is_part_of_its_shapes_if_none_is_smaller(
+    frozen: FrozenTransform, folder: Path, shuffle: bool | int
+) -> None:
+    dataset = normalized_dataset(folder / "a-*", frozen, batch_size=4, drop_remainder=True, shuffle=shuffle)
+    features, label = dataset.element_spec
+    assert {tuple(spec.shape) for spec in [*features.values(), label]} == {(4,)}
+    assert sorted(len(labels) for _, labels in dataset) == [4, 4]
+
+
 def test_skipped_batches_are_the_first_of_the_same_stream(frozen: FrozenTransform, folder: Path) -> None:
     options: Any = {"batch_size": 3, "shuffle": True, "seed": 4, "repeat": True}
     whole = ids(normalized_dataset(folder / "a-*", frozen, **options).take(9))

@@ -116,6 +116,14 @@ def test_an_unseen_key_takes_the_global_statistics_or_zeros(tmp_path: Path) -> N
         assert found["x"].numpy().tolist() == [expected]
 
 
+def test_a_key_that_is_normalized_itself_is_rounded_back(tmp_path: Path) -> None:
+    plan = plan_of(feature("x", "FLOAT", "z_score_per_key:k"), feature("k", "INT", "z_score", shape=""))
+    train = [{"x": x + 100 * k, "k": k} for k in (7, 90, 1000) for x in (1.0, 3.0)]
+    frozen = write_transform_graph(plan, train, tmp_path)
+    found = frozen.inverse(frozen(tensors(plan, train)))
+    np.testing.assert_allclose(found["x"].numpy(), [row["x"] for row in train], rtol=1e-6)
+
+
 def test_a_per_key_feature_without_its_key_is_an_error(frozen: FrozenTransform) -> None:
     with pytest.raises(ValueError, match="'taxi' was normalized by the values of 'carrier': give 'carrier' beside it"):
         frozen.inverse({"taxi": tf.zeros([1])})

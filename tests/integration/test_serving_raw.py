@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
-from graph_tables import Row, feature, serialized, write_records, write_transform_graph
+from graph_tables import Row, feature, plan_of, serialized, tensors, write_records, write_transform_graph
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import FeaturePlan, FrozenTransform, normalized_dataset
+from components.frozen import graph_file
 from components.trainer.model import ModelSpec, build_model
-from components.trainer.serving import export
+from components.trainer.serving import ServingModel, export
+from components.trainer.serving import signatures as signatures_of
+from pipeline.serve_check import serve_check as check
 from pipeline.where import constants_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -146,7 +149,9 @@ def test_a_number_that_is_no_int64_is_refused_by_name(signatures: Any, value: fl
 
 def test_a_missing_number_that_has_to_be_there_is_refused_by_name(signatures: Any) -> None:
     wrong = {**named(slice(0, 2)), "whole": tf.constant([NAN, 1.0], tf.float64)}
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Feature \\?'whole\\?' is missing in a row"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"Feature \\?'whole\\?' must be a whole number and cannot be missing"
+    ):
         signatures["serving_raw"](**wrong)
 
 
@@ -215,6 +220,7 @@ def test_serve_check_passes_a_sound_model(exported: Path, records: Path, frozen:
     assert max(found["ulps"].values()) <= 0.51
     assert {"temp_F", "wind", "wind_missing", "pair", "taxi", "carrier", "steps", "later"} <= set(found["ulps"])
     assert found["raw_scores_differ"] == {"scores": 0, "classes": 0}
+    assert found["transformed_scores_differ"] == {}  # a model with a variable length cannot be asked
 
 
 def test_serve_check_fails_a_model_with_another_ones_constants(
@@ -230,6 +236,29 @@ def test_serve_check_fails_a_model_with_another_ones_constants(
     done = serve_check(str(model), str(records))
     assert done.returncode == 1
     assert "pair is " in done.stderr and "ulp from its constants" in done.stderr
+
+
+def test_serve_check_fails_a_model_that_is_fed_something_else(tmp_path: Path) -> None:
+    """``transform_features`` is right, and serving normalizes once more behind it."""
+    plan = plan_of(feature("x", "FLOAT", "z_score"), feature("y", "INT", "label", shape=""))
+    rows = [{"x": float(i), "y": i % 2} for i in range(8)]
+    frozen = write_transform_graph(plan, rows, tmp_path / "graph")
+    model = build_model(ModelSpec(frozen.constants, "binary", 0.01, (4,), 0.0))
+    model(frozen(tensors(plan, rows, label=False)))
+    records = write_records(plan, rows, tmp_path / "rows")
+    found = {}
+    for name in ("right", "wrong"):
+        module = ServingModel(model, graph_file.write(frozen.graph, str(tmp_path / "scratch")))
+        made = signatures_of(model, frozen, "binary")
+        if name == "wrong":
+            again = lambda features, training=False: model({"x": features["x"] * 9.0 - 3.0})  # noqa: E731
+            twice = signatures_of(again, frozen, "binary")
+            made |= {key: twice[key] for key in ("serving_default", "serving_raw")}
+        tf.saved_model.save(module, str(tmp_path / name), signatures=made)
+        found[name] = check(str(tmp_path / name), str(records), 8)
+    assert found["right"].failures == []
+    assert set(found["right"].transformed_scores_differ) == {"scores", "classes"}
+    assert found["wrong"].failures[0].startswith("scores of serving_default is not predict_transformed of")
 
 
 @pytest.mark.parametrize(
