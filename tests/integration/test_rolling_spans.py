@@ -293,6 +293,23 @@ def test_what_a_window_needs(tmp_path: Path) -> None:
         ArrowExampleGen(f"{tmp_path}/{{SPAN}}.csv", window=2, cache_dir="c")
 
 
+def test_the_driver_that_kubeflow_runs_resolves_nothing_and_sees_every_change(tmp_path: Path) -> None:
+    from tfx.components.example_gen import driver
+
+    def resolved() -> dict[str, Any]:
+        properties = dict(node(tmp_path).spec.exec_properties)
+        before = dict(properties)
+        after = driver.FileBasedDriver(None).resolve_exec_properties(properties, None, None)
+        assert {name: after[name] for name in before} == before
+        return after
+
+    write_days(tmp_path, 1, 2)
+    first = resolved()
+    assert (first["span"], first["version"]) == (0, None)
+    write_days(tmp_path, 3)
+    assert resolved()["input_fingerprint"] != first["input_fingerprint"]
+
+
 def test_a_real_run_follows_the_windows_files_and_no_others(tmp_path: Path) -> None:
     from tfx.orchestration import metadata, pipeline
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
