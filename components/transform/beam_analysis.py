@@ -76,13 +76,14 @@ class _MeasureUnits(beam.DoFn):
     def start_bundle(self) -> None:
         self._reader, self._marks = UnitReader(self._plan, self._parse, self._batch_bytes), 0
 
-    def process(self, unit: tuple[str, int, int, int, str]) -> None:
+    def process(self, unit: tuple[str, int, int, int, str]) -> Iterable[Marked]:
         rows = self._reader.read(WorkUnit(*unit))
         self._marks += _mark(unit)
         self._rows.inc(rows)
         self._units.inc()
         self._bytes.inc(unit[2] - unit[1])
         self._rows_of_a_unit.update(rows)
+        return ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()

@@ -17,7 +17,7 @@ from components.transform.work_units import FalseBoundaryError, WorkUnit, locate
 # Decoded values held at once. The accumulator's temporaries are a few times as much.
 BATCH_BYTES = 32 << 20
 # Rows are capped too: a call's fixed cost has vanished there, and 20 columns of a batch still fit in a core's cache.
-MAX_ROWS = 16_384
+MAX_ROWS = 8_192
 _BUFFER = 1 << 20  # bytes read at once; 256 KiB and 8 MiB cost the same
 # A sparse integer of one byte becomes a value and two indices. A small file is not opened twice to learn its sizes.
 _MOST_GROWTH = 24
