@@ -1,7 +1,6 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +29,7 @@ from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
 from components.transform.span_statistics import Groups, each_alone, statistics_of
 from components.transform.trace import frozen_graph
+from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
 
 CONSTANTS, PINNED, PINNED_DIGEST = "constants", "constants_from", "constants_digest"
@@ -68,19 +68,19 @@ class Executor(stock.Executor):
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
     def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> TableStatistics:
-        """Of all groups of files; with a cache, only new and changed spans are measured."""
+        """Of all groups of files, on Beam; with a cache and spans, of new and changed spans only, on all cores here.
 
-        def measured_files(files: Sequence[str]) -> TableStatistics:
-            logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
-            batch_bytes = exec_properties.get(READ_BYTES) or BATCH_BYTES
-            return measure(files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=batch_bytes)
-
+        A new span or two are read sooner than a Beam pipeline starts.
+        """
+        files = [file for group in groups.values() for file in group]
+        batch_bytes = exec_properties.get(READ_BYTES) or BATCH_BYTES
         folder = exec_properties.get(CACHE_DIR)
         if not folder or not any(groups):
-            return measured_files([file for files in groups.values() for file in files])
+            logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
+            return measure(files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=batch_bytes)
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
-        code = exec_properties.get(CODE_DIGEST) or ""
-        return statistics_of(groups, plan, each_alone(measured_files), cache, code).statistics
+        by_span = each_alone(lambda of_span: read_statistics(of_span, plan, batch_bytes=batch_bytes))
+        return statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "").statistics
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:
