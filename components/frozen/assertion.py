@@ -24,6 +24,10 @@ def assert_frozen(dataset_or_function: Any) -> None:
     call, and the datasets that a dataset is made of. What tf.data itself does (files, shuffling, batches, caches,
     ``from_generator``) has its own state, and may have it.
 
+    Statistics of a batch are found where a reduction (mean, sum, max, ...) over the batch axis is combined with rows of
+    the same data, in the same map or in a later one. Not seen are those by matrix products, cumulative sums, segments
+    or sorting, those of ``scan`` and ``reduce``, and those that a ``batch`` or ``zip`` separates from their data.
+
     Args:
       dataset_or_function: a ``tf.data.Dataset``; or a FrozenTransform, a ConcreteFunction, or a ``tf.function`` that
         has an ``input_signature`` or was called; or another callable with ``captured_inputs``.

@@ -29,6 +29,7 @@ _CARRIES = re.compile(
 )
 _HAS_NO_DATA = re.compile("Shape|ShapeN|Size|Rank|ZerosLike")
 _AS_THEIR_FUNCTION = ("FlatMap", "Interleave", "GroupByWindow")
+_MAPS, _FILTERS = ("Map", "ParallelMap"), ("Filter", "TakeWhile")
 _ROUNDS = 8
 
 
@@ -41,12 +42,14 @@ class Value:
       axis: where its batch axis is; None without one.
       statistics: the reductions over the batch axis that it is made of, if it is a statistic.
       mixed: the reductions whose statistics its rows were combined with.
+      components: of a dataset that a map made, what is known of each component of an element.
     """
 
     data: frozenset[str] = frozenset()
     axis: int | None = None
     statistics: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()
+    components: tuple["Value", ...] = ()
 
 
 NOTHING = Value()
@@ -83,6 +86,15 @@ def _argument(tensor: tf.Tensor, batched: bool) -> Value:
     # A variant is a dataset, or a ragged or sparse tensor, of which it does not show the rank.
     has_axis = batched and (tensor.shape.rank != 0 or _is_variant(tensor))
     return Value(frozenset({tensor.name}), 0 if has_axis else None)
+
+
+def _carried(component: Value, tensor: tf.Tensor, batched: bool) -> Value:
+    """An argument that a map upstream returned; what was mixed there has been found there."""
+    argument = _argument(tensor, batched)
+    if component.statistics:
+        return dataclasses.replace(component, mixed=frozenset())
+    axis = argument.axis if component.axis is None else component.axis
+    return Value(component.data or argument.data, axis)
 
 
 def _is_variant(tensor: tf.Tensor) -> bool:
@@ -149,15 +161,24 @@ class _Flow:
         given = arguments(operation)
         sources = [x for name, xs in given.items() if "other_arg" not in name for x in xs if _is_variant(x)]
         batched = any(value_of[source.ref()].axis is not None for source in sources)
-        inner = None
+        components = value_of[sources[0].ref()].components if len(sources) == 1 else ()
+        inner, returned = None, components
         for attribute, name in callees(operation):
             if name not in self.library or operation.type == "GeneratorDataset":
                 continue
             function = self.library.body(name)
             bound = [value_of[tensor.ref()] for tensor in captured(operation, attribute)]
             free = function.inputs[: len(function.inputs) - len(bound)]
-            results = self._call(name, [*(_argument(tensor, batched) for tensor in free), *bound])
+            if len(components) == len(free):
+                elements = [_carried(*pair, batched) for pair in zip(components, free, strict=True)]
+            else:
+                elements = [_argument(tensor, batched) for tensor in free]
+            results = self._call(name, [*elements, *bound])
             self.found.update(*(result.mixed for result in results))
+            if operation.type.startswith(_MAPS):
+                returned = tuple(results)
+            elif not operation.type.startswith(_FILTERS):
+                returned = ()
             if len(results) == 1 and _is_variant(function.outputs[0]):
                 inner = results[0].axis is not None
         kind = operation.type.lower()
@@ -169,7 +190,7 @@ class _Flow:
             return _BATCHES
         if inner is not None and any(word in operation.type for word in _AS_THEIR_FUNCTION):
             batched = inner
-        return _BATCHES if batched else NOTHING
+        return dataclasses.replace(_BATCHES if batched else NOTHING, components=returned)
 
 
 def _reduced(operation: tf.Operation, value: Value, name: str) -> Value:

@@ -195,3 +195,29 @@ def test_axis_0_of_a_functions_argument_is_the_batch_where_its_size_is_open() ->
     assert_frozen(traced(by_moments, 4, 3))
     assert_frozen(traced(standardized_image, 5, 5, 3))
     assert_frozen(traced(standardized_image, None, 5, 5, 3))
+
+
+def with_its_mean(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return x, tf.reduce_mean(x, axis=0)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda dataset: dataset,
+        lambda dataset: dataset.prefetch(2).cache().take(5).skip(0).shuffle(3).repeat(2),
+        lambda dataset: dataset.filter(lambda x, _: tf.reduce_any(x > 0)),
+        lambda dataset: dataset.map(lambda x, mean: (mean * 1.0, x), num_parallel_calls=2).map(lambda m, x: (x, m)),
+    ],
+)
+def test_a_statistic_is_followed_from_one_map_to_the_next(
+    between: Callable[[tf.data.Dataset], tf.data.Dataset],
+) -> None:
+    dataset = between(rows().batch(2).map(with_its_mean)).map(lambda x, mean: x - mean)
+    with pytest.raises(NotFrozenError, match=r"Mean .* over the batch axis is combined with the data of that batch"):
+        assert_frozen(dataset)
+
+
+def test_a_statistic_that_is_not_combined_with_its_data_passes() -> None:
+    assert_frozen(rows().batch(2).map(with_its_mean).map(lambda x, mean: (x * 2.0, mean + 1.0)))
+    assert_frozen(rows().map(lambda x: (x, tf.reduce_mean(x, axis=0))).map(lambda x, mean: x - mean).batch(2))
