@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from peers.chan import ChanMoments  # noqa: E402
+from peers.children import CHILD, answer_of, timed  # noqa: E402
 from peers.columns import Array  # noqa: E402
 from peers.records import write_records  # noqa: E402
 
@@ -39,7 +39,6 @@ PAGE = ROOT / "docs" / "exactness.md"
 MOST_NANOSECONDS, MOST_RATIO = 25, 1.15
 TABLE_ROWS = 8_192  # rows that ``analyze`` accumulates at once
 ENGINES = ("beam", "in_process")
-CHILD = "--child"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,20 +146,8 @@ def _ratios(report: dict[str, Any]) -> dict[str, float]:
 
 
 def _child(engine: str, name: str, folder: str, features: str) -> dict[str, Any]:
-    command = [sys.executable, __file__, CHILD, engine, name, folder, features]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryFile() as complaints:
-        done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, env=environment)
-        assert done.stdout is not None
-        printed = done.stdout.read()
-        _, status, usage = os.wait4(done.pid, 0)
-        done.returncode = os.waitstatus_to_exitcode(status)
-        if done.returncode:
-            complaints.seek(0)
-            raise SystemExit(f"{engine} with {name} failed:\n{complaints.read().decode(errors='replace')[-4000:]}")
-    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    found["process"] = usage.ru_utime + usage.ru_stime
-    found["peak_megabytes"] = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    found = answer_of(__file__, [engine, name, folder, features])
+    found["process"] = found.pop("process_cpu_seconds")
     return found
 
 
@@ -175,16 +162,14 @@ def _analysis(engine: str, name: str, folder: str, features: str) -> dict[str, A
     from components import FeaturePlan, FrozenTransform, analyze
     from components.transform.preprocessing import preprocessing_fn
 
-    imported = _cpu_now()
     table_statistics.Moments = ACCUMULATORS[name]  # type: ignore[misc]
     table_statistics._KINDS = (ACCUMULATORS[name], *table_statistics._KINDS[1:])
     form = "type: FLOAT presence { min_fraction: 1 } shape {} annotation { tag: 'z_score' }"
     lines = [f"feature {{ name: 'f{i}' {form} }}" for i in range(int(features))]
     schema = text_format.Parse("\n".join(lines), schema_pb2.Schema())
     files = sorted(str(file) for file in Path(folder).glob("*.tfrecord"))
-    if engine == "in_process":
-        constants = analyze(files, schema).constants
-    else:
+
+    def by_beam() -> FrozenTransform:
         custom_config = {"feature_plan": FeaturePlan.from_schema(schema).to_json()}
         source = tfxio.TFExampleRecord(files, schema=schema, telemetry_descriptors=["exactness"])
         with tempfile.TemporaryDirectory() as out:
@@ -194,13 +179,11 @@ def _analysis(engine: str, name: str, folder: str, features: str) -> dict[str, A
                     lambda inputs: preprocessing_fn(inputs, custom_config)
                 )
                 _ = transform | tft_beam.WriteTransformFn(out)
-            constants = FrozenTransform.load(out).constants
-    return {"imports": imported, "analysis": _cpu_now() - imported, "digest": constants.digest}
+            return FrozenTransform.load(out)
 
-
-def _cpu_now() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    frozen, seconds = timed(by_beam if engine == "beam" else lambda: analyze(files, schema))
+    imports, analysis = seconds["import_cpu_seconds"], seconds["cpu_seconds"]
+    return {"imports": imports, "analysis": analysis, "digest": frozen.constants.digest}
 
 
 def _write_shards(folder: Path, rows: int, features: int) -> None:

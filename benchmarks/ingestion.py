@@ -7,14 +7,17 @@ Each executor runs in a process of its own, on Beam's FnApiRunner in memory. Its
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from peers.children import CHILD, answer_of, timed  # noqa: E402
 
 SEED = 20130101
 FLIGHTS_ROWS, FLIGHTS_FEATURES = 336_776, 19
@@ -23,7 +26,6 @@ RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # With an image named, TFX does not spend seconds on building a package of itself; the same for both.
 NO_PACKAGE = "--sdk_container_image=unused"
 ENGINES = ("ours", "csv_example_gen")
-CHILD = "--child"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,28 +82,14 @@ def write_table(path: Path, rows: int, features: int) -> None:
 
 
 def _measure(engine: str, data: Path, out: Path, rows: int) -> dict[str, float]:
-    command = [sys.executable, __file__, CHILD, engine, str(data), str(out)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryFile() as complaints:
-        done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, env=environment)
-        assert done.stdout is not None
-        printed = done.stdout.read()
-        _, status, usage = os.wait4(done.pid, 0)
-        done.returncode = os.waitstatus_to_exitcode(status)
-        if done.returncode:
-            complaints.seek(0)
-            raise SystemExit(f"{engine} failed:\n{complaints.read().decode(errors='replace')[-4000:]}")
-    found: dict[str, float] = json.loads(printed.splitlines()[-1])
+    found = answer_of(__file__, [engine, str(data), str(out)])
     if found.pop("rows") != rows:
         raise SystemExit(f"{engine} wrote another number of rows than the {rows} of the table.")
-    found["process_cpu_seconds"] = usage.ru_utime + usage.ru_stime
-    found["peak_megabytes"] = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     found["rows_per_cpu_second"] = rows / found["cpu_seconds"]
     return found
 
 
 def _execute(engine: str, data: str, out: str) -> dict[str, float]:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     import tensorflow as tf
     from tfx.components.example_gen.csv_example_gen import component as csv_component
     from tfx.components.example_gen.csv_example_gen import executor as csv_executor
@@ -126,24 +114,14 @@ def _execute(engine: str, data: str, out: str) -> dict[str, float]:
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[RUNNER, NO_PACKAGE], tmp_dir=out + "-temp"
     )
-    imported, wall = _cpu_seconds(), time.monotonic()
-    runs(context).Do({}, {"examples": [artifact]}, properties)
-    cpu, wall = _cpu_seconds() - imported, time.monotonic() - wall
+    _, seconds = timed(lambda: runs(context).Do({}, {"examples": [artifact]}, properties))
     files = [str(path) for path in Path(out).glob("Split-*/data_tfrecord-*")]
     rows = sum(1 for _ in tf.data.TFRecordDataset(files, compression_type="GZIP"))
-    return {
-        "cpu_seconds": cpu,
-        "wall_seconds": wall,
-        "import_cpu_seconds": imported,
+    return seconds | {
         "written_megabytes": sum(os.stat(file).st_size for file in files) / 1e6,
         "shards": len(files),
         "rows": rows,
     }
-
-
-def _cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _as_text(report: dict[str, Any]) -> str:
