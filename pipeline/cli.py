@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return VERBS[arguments.verb].run(arguments)
     except InputError as error:
         return _say(" ".join(str(error).split()), BAD_INPUT)
+    except BrokenPipeError:  # whoever read standard output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except KeyboardInterrupt:
         from pipeline.interrupts import STOPPED_LINE
 
