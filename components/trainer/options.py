@@ -53,30 +53,29 @@ class TrainingOptions:
             )
         try:
             options = cls(**{**table, "hidden_units": tuple(table["hidden_units"])})
-            wrong = [name for name, right in options._right().items() if not right]
+            wrong = [(name, required) for name, (right, required) in options._ranges().items() if not right]
         except TypeError as error:
             raise ConfigError(
                 f"The Trainer's custom_config['training'] has a value of a wrong type: {error}."
             ) from error
         if wrong:
-            raise ConfigError(
-                f"trainer.{wrong[0]} is {getattr(options, wrong[0])!r}, which is out of its range; see "
-                "components.trainer.options."
-            )
+            name, required = wrong[0]
+            raise ConfigError(f"trainer.{name} must be {required} but is {getattr(options, name)!r}.")
         return options
 
-    def _right(self) -> dict[str, bool]:
-        """Which options are in their range."""
+    def _ranges(self) -> dict[str, tuple[bool, str]]:
+        """By option whether it is in its range, and the range."""
+        tasks, strategies = (f"one of {', '.join(map(repr, get_args(kind)))}" for kind in (Task, Strategy))
         return {
-            "task": self.task in get_args(Task),
-            "epochs": self.epochs >= 1,
-            "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "hidden_units": all(units >= 1 for units in self.hidden_units),
-            "dropout": 0 <= self.dropout < 1,
-            "checkpoint_steps": self.checkpoint_steps >= 1,
-            "early_stopping": self.early_stopping >= 0,
-            "strategy": self.strategy in get_args(Strategy),
+            "task": (self.task in get_args(Task), tasks),
+            "epochs": (self.epochs >= 1, "at least 1"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "learning_rate": (self.learning_rate > 0, "greater than 0"),
+            "hidden_units": (all(units >= 1 for units in self.hidden_units), "widths of at least 1"),
+            "dropout": (0 <= self.dropout < 1, "at least 0 and less than 1"),
+            "checkpoint_steps": (self.checkpoint_steps >= 1, "at least 1"),
+            "early_stopping": (self.early_stopping >= 0, "at least 0"),
+            "strategy": (self.strategy in get_args(Strategy), strategies),
         }
 
     @property

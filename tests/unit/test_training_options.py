@@ -44,7 +44,7 @@ def test_the_options_are_those_of_the_configuration_and_the_task() -> None:
         ({"epoch": 1}, r"unknown keys \['epoch'\]"),
         ({"strategy": "tpu"}, "trainer.strategy must be one of 'single', 'mirrored', 'multi_worker' but is 'tpu'"),
         ({"checkpoint_steps": 0}, "checkpoint_steps must be at least 1 but is 0"),
-        ({"early_stopping": -1}, "early_stopping at least 0 but is -1"),
+        ({"early_stopping": -1}, "early_stopping must be at least 0 but is -1"),
     ],
 )
 def test_a_mistake_is_named(change: dict[str, Any], problem: str) -> None:
