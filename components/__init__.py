@@ -18,6 +18,7 @@ _MODULE_OF = {
     "NormalizingTransform": "components.transform.component",
     "AnomalyGate": "components.anomalies.component",
     "ConstantsArtifact": "components.artifacts",
+    "CheckBlessing": "components.artifacts",
 }
 
 __all__ = list(_MODULE_OF)

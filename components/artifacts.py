@@ -1,4 +1,4 @@
-"""The artifact type of the constants, so that any TFX component can take them and a run be found by their digest."""
+"""The artifact types: constants, so that a run can be found by their digest, and blessings of the checks on them."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ import tensorflow as tf
 from tfx.types.artifact import Artifact
 
 from components.constants import FILE_NAME, DigestError, NormalizationConstants
+from components.errors import DataError
+from components.verdict import FILE_NAME as VERDICT_NAME
+from components.verdict import Verdict
 
 
 class ConstantsArtifact(Artifact):
@@ -17,6 +20,46 @@ class ConstantsArtifact(Artifact):
     """
 
     TYPE_NAME = "tfxnorm.NormalizationConstants"
+
+
+class CheckBlessing(Artifact):
+    """A folder with ``verdict.json``; ML Metadata knows ``check``, ``blessed`` (1 or 0) and ``digest``.
+
+    A check that fails raises, so that every orchestrator stops there; the artifact of a failed step is registered by
+    none, but the file is there for a person to read.
+    """
+
+    TYPE_NAME = "tfxnorm.CheckBlessing"
+
+
+def write_verdict(artifact: Any, verdict: Verdict, digest: str = "") -> None:
+    """Writes ``verdict.json`` into the artifact's folder and states what it says in the properties.
+
+    Args:
+      artifact: a CheckBlessing with a URI.
+      verdict: of the check.
+      digest: of the constants that were checked.
+    """
+    tf.io.gfile.makedirs(artifact.uri)
+    with tf.io.gfile.GFile(f"{artifact.uri}/{VERDICT_NAME}", "w") as file:
+        file.write(verdict.to_json())
+    artifact.set_string_custom_property("check", verdict.check)
+    artifact.set_int_custom_property("blessed", int(verdict.blessed))
+    artifact.set_string_custom_property("digest", digest)
+
+
+def read_verdict(uri: str) -> Verdict:
+    """What ``write_verdict`` wrote.
+
+    Raises:
+      DataError: nothing readable there.
+    """
+    path = f"{uri.rstrip('/')}/{VERDICT_NAME}"
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return Verdict.from_json(file.read(), path)
+    except tf.errors.OpError as error:
+        raise DataError(f"No verdict at {path}: {error.message}") from error
 
 
 def write_constants(artifact: Any, constants: NormalizationConstants) -> None:

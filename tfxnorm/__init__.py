@@ -1,5 +1,6 @@
 """What TFX imports inside a Kubeflow container, where the name of an artifact type stands for its class."""
 
+from components.artifacts import CheckBlessing
 from components.artifacts import ConstantsArtifact as NormalizationConstants
 
-__all__ = ["NormalizationConstants"]
+__all__ = ["CheckBlessing", "NormalizationConstants"]
