@@ -15,10 +15,13 @@ _DIRECT = re.compile(r"(.*\.)?(bundlebased|switching)?directrunner", re.IGNORECA
 _NO_PACKAGE = "--sdk_container_image=unused"
 
 
-def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
+def local_beam_args(
+    asked: Sequence[str], running_mode: str = "in_memory", workers: int = 1
+) -> tuple[tuple[str, ...], str | None]:
     """Beam arguments with exactly one runner, and a notice where it replaces what was asked for.
 
-    The last ``--runner`` wins, as in Beam; without one it is FnApiRunner.
+    The last ``--runner`` wins, as in Beam; without one it is FnApiRunner. ``running_mode`` and ``workers`` are that
+    runner's, and what was asked for in so many words comes after them, so that it wins, too.
     """
     runner: str | None = None
     others: list[str] = []
@@ -41,4 +44,5 @@ def local_beam_args(asked: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     if runner.lower() != LOCAL_RUNNER.lower():
         return (f"--runner={runner}", *others), notice
     image = () if any(word.startswith("--sdk_container_image") for word in others) else (_NO_PACKAGE,)
-    return (f"--runner={_FULL_NAME}", *image, *others), notice
+    mode = (f"--direct_running_mode={running_mode}", f"--direct_num_workers={workers}")
+    return (f"--runner={_FULL_NAME}", *image, *mode, *others), notice

@@ -154,9 +154,22 @@ class EvaluationSection:
 
 @dataclasses.dataclass(frozen=True)
 class BeamSection:
-    """Beam pipeline arguments; FnApiRunner is Beam's in-process DirectRunner, which downloads nothing."""
+    """How Beam runs on this machine: by its FnApiRunner, which downloads nothing.
 
-    args: tuple[str, ...] = ("--runner=FnApiRunner",)
+    Attributes:
+      running_mode: where the runner's workers are: "in_memory" and "multi_threading" in this process, or in processes
+        of their own. The first, because TensorFlow reads and parses on all cores by itself, and a process of its own
+        imports TensorFlow again: see docs/beam_tuning.md.
+      workers: how many; 0 = one a core. One, for the same reason; Beam takes no more in memory.
+      fanout: workers that merge the statistics of 256 or more shards before one merges theirs; 0 = none. 16, because
+        on one machine it costs nothing, and on many the last merge is the only step that one does alone.
+      args: anything else of Beam's, as on its command line; the last ``--runner`` wins.
+    """
+
+    running_mode: Literal["in_memory", "multi_threading", "multi_processing"] = "in_memory"
+    workers: int = 1
+    fanout: int = 16
+    args: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,6 +321,16 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if not 0 <= trainer.seed < 2**32:
         raise ConfigError(f"{file}: trainer.seed must be at least 0 and less than 2**32 but is {trainer.seed}.")
+    if config.beam.workers < 0 or config.beam.fanout < 0:
+        raise ConfigError(
+            f"{file}: beam.workers and beam.fanout must be at least 0 but are {config.beam.workers} and "
+            f"{config.beam.fanout}."
+        )
+    if config.beam.running_mode == "in_memory" and config.beam.workers != 1:
+        raise ConfigError(
+            f"{file}: beam.workers = {config.beam.workers} needs beam.running_mode = 'multi_threading' or "
+            "'multi_processing': in memory, Beam has one worker."
+        )
     if config.cache.max_bytes < 0:
         raise ConfigError(f"{file}: cache.max_bytes must be at least 0 but is {config.cache.max_bytes}.")
     _check_spans(data, file)

@@ -58,6 +58,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         code_digest=code_digest(),
         cache_dir=cache_folder(config, root),
         cache_max_bytes=config.cache.max_bytes,
+        merge_fanout=config.beam.fanout,
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]

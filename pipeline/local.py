@@ -73,7 +73,9 @@ def run(
     model_digest(config.trainer.model)
     with session(folder, display_of) as held:
         held.display.note(f"Run folder {folder}\nLog {held.log.path}")
-        args, notice = beam.local_beam_args([*config.beam.args, *options.beam_args])
+        args, notice = beam.local_beam_args(
+            [*config.beam.args, *options.beam_args], config.beam.running_mode, config.beam.workers
+        )
         if notice:
             held.display.note(notice)
         config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, args=args))

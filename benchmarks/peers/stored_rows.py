@@ -59,14 +59,14 @@ class Rows:
         return schema_of(self.names, ())
 
 
-def write(rows: Rows, count: int) -> None:
-    """Writes ``count`` rows in both forms; the same numbers, in as many shards."""
+def write(rows: Rows, count: int, shards: int = SHARDS) -> None:
+    """Writes ``count`` rows in both forms; the same numbers, in as many shards as files."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(SEED)
     rows.split.mkdir(parents=True)
-    for shard, share in enumerate(np.array_split(np.arange(count), SHARDS)):
+    for shard, share in enumerate(np.array_split(np.arange(count), shards)):
         values = rng.standard_normal((len(share), rows.features), dtype=np.float32)
         values += np.resize(LOCATIONS, rows.features).astype(np.float32)
         write_records(str(rows.split / f"data-{shard}.tfrecord"), values, dict.fromkeys(rows.names, 1))

@@ -1,6 +1,6 @@
 """Two of the ways of an analysis: the executors of NormalizingTransform and of TFX's Transform, artifacts by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 NO_PACKAGE = "--sdk_container_image=unused"
 
 
-def ours(rows: Rows, out: Path) -> Work:
+def ours(rows: Rows, out: Path, beam_args: Sequence[str] = (), **settings: Any) -> Work:
     """NormalizingTransform's executor."""
     from components import ConstantsArtifact, NormalizationConstants
     from components.transform.component import NormalizingTransform
@@ -19,7 +19,7 @@ def ours(rows: Rows, out: Path) -> Work:
 
     constants = ConstantsArtifact()
     constants.uri = str(out / "constants")
-    do = _executor(NormalizingTransform, Executor, rows, out, {CONSTANTS: [constants]})
+    do = _executor(NormalizingTransform, Executor, rows, out, {CONSTANTS: [constants]}, beam_args, **settings)
 
     def work() -> Callable[[], Figures]:
         do()
@@ -45,7 +45,7 @@ def stock(rows: Rows, out: Path) -> Work:
         "disable_statistics": True,
         "disable_analyzer_cache": True,
     }
-    do = _executor(component.Transform, executor.Executor, rows, out, {}, **settings)
+    do = _executor(component.Transform, executor.Executor, rows, out, {}, (), **settings)
 
     def work() -> Callable[[], Figures]:
         do()
@@ -55,7 +55,13 @@ def stock(rows: Rows, out: Path) -> Work:
 
 
 def _executor(
-    node: Any, executor: Any, rows: Rows, out: Path, outputs: dict[str, Any], **settings: Any
+    node: Any,
+    executor: Any,
+    rows: Rows,
+    out: Path,
+    outputs: dict[str, Any],
+    beam_args: Sequence[str],
+    **settings: Any,
 ) -> Callable[[], None]:
     """The executor's ``Do`` with artifacts made by hand, on Beam's runner in memory."""
     from google.protobuf import text_format
@@ -77,7 +83,7 @@ def _executor(
         for name, value in node(**channels, **settings).spec.exec_properties.items()
     }
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=[RUNNER, NO_PACKAGE], tmp_dir=str(out / "temp"), unique_id="1"
+        beam_pipeline_args=[RUNNER, NO_PACKAGE, *beam_args], tmp_dir=str(out / "temp"), unique_id="1"
     )
     inputs = {"examples": [examples], "schema": [schema]}
     return lambda: executor(context).Do(inputs, {"transform_graph": [graph], **outputs}, properties)

@@ -38,16 +38,21 @@ class MeasureFiles(beam.PTransform):
     ``rows_of_a_unit``. A runner that repeats work may count it twice; the element does not.
     """
 
-    def __init__(self, units: Sequence[WorkUnit], plan: FeaturePlan, batch_bytes: int = BATCH_BYTES) -> None:
-        """For these units; a worker holds about ``batch_bytes`` of decoded values at once."""
+    def __init__(
+        self, units: Sequence[WorkUnit], plan: FeaturePlan, batch_bytes: int = BATCH_BYTES, fanout: int = FANOUT
+    ) -> None:
+        """For these units; a worker holds about ``batch_bytes`` of decoded values at once.
+
+        Of many units, so many workers (``fanout``) merge the statistics before one merges theirs; below 2, none does.
+        """
         super().__init__()
-        self._units, self._plan, self._batch_bytes = list(units), plan, batch_bytes
+        self._units, self._plan, self._batch_bytes, self._fanout = list(units), plan, batch_bytes, fanout
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """See the class."""
         merge = beam.CombineGlobally(MergeMarked(self._plan))
-        if len(self._units) >= FANOUT_UNITS:
-            merge = merge.with_fanout(FANOUT)
+        if len(self._units) >= FANOUT_UNITS and self._fanout > 1:
+            merge = merge.with_fanout(self._fanout)
         return (
             pipeline
             | "NameUnits" >> beam.Create([_as_tuple(unit) for unit in self._units], reshuffle=False)
@@ -126,6 +131,7 @@ def measure(
     folder: str | None = None,
     unit_bytes: int = UNIT_BYTES,
     batch_bytes: int = BATCH_BYTES,
+    fanout: int = FANOUT,
 ) -> TableStatistics:
     """The exact statistics of all rows of TFRecord files, by a Beam pipeline of its own; every row exactly once.
 
@@ -136,6 +142,7 @@ def measure(
       folder: where workers and this process may write and read a file; a temporary one of this machine by default.
       unit_bytes: an uncompressed file of more is cut into ranges; 0 cuts none.
       batch_bytes: decoded values that a worker holds at once.
+      fanout: see ``MeasureFiles``.
 
     Raises:
       DataError: what the data do not allow, or a file that cannot be read, by name; from whatever worker it came.
@@ -147,7 +154,7 @@ def measure(
         with tempfile.TemporaryDirectory() as own:
             result = f"{folder or own}/statistics-{uuid.uuid4().hex}"
             with make_pipeline() as pipeline:
-                measured = pipeline | MeasureFiles(units, plan, batch_bytes)
+                measured = pipeline | MeasureFiles(units, plan, batch_bytes, fanout)
                 _ = measured | "WriteStatistics" >> beam.Map(_write, result)
             return accounted(units, _taken(result))
 

@@ -13,11 +13,13 @@ from tfx.utils import json_utils
 
 from components.artifacts import ConstantsArtifact
 from components.cache.shelf import DEFAULT_MAX_BYTES
+from components.transform.beam_analysis import FANOUT
 from components.transform.executor import (
     CACHE_BYTES,
     CACHE_DIR,
     CODE_DIGEST,
     CONSTANTS,
+    MERGE_FANOUT,
     PINNED,
     PINNED_DIGEST,
     PREPROCESSING_FN,
@@ -35,6 +37,7 @@ class NormalizingTransformSpec(types.ComponentSpec):
         PINNED: ExecutionParameter(type=str, optional=True),
         PINNED_DIGEST: ExecutionParameter(type=str, optional=True),
         READ_BYTES: ExecutionParameter(type=int, optional=True),
+        MERGE_FANOUT: ExecutionParameter(type=int, optional=True),
         CODE_DIGEST: ExecutionParameter(type=str, optional=True),
         CACHE_DIR: ExecutionParameter(type=str, optional=True),
         CACHE_BYTES: ExecutionParameter(type=int, optional=True),
@@ -72,6 +75,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         constants_from: str = "",
         constants_digest: str = "",
         max_batch_bytes: int = BATCH_BYTES,
+        merge_fanout: int = FANOUT,
         code_digest: str = "",
         cache_dir: str = "",
         cache_max_bytes: int = DEFAULT_MAX_BYTES,
@@ -95,6 +99,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
           constants_digest: what their digest must be; a step is run again when it changes.
           max_batch_bytes: bound on what is decoded at once, per reader.
+          merge_fanout: workers that merge the statistics of hundreds of shards before one merges theirs; 0 for none.
           cache_dir: a folder or URI that keeps the statistics of spans from run to run; empty measures all of them.
           cache_max_bytes: bound on that folder; what was not used for longest leaves first.
           code_digest: anything that changes with the code; TFX's own cache key does not see code.
@@ -138,6 +143,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
             PINNED: constants_from,
             PINNED_DIGEST: constants_digest,
             READ_BYTES: max_batch_bytes,
+            MERGE_FANOUT: merge_fanout,
             CODE_DIGEST: code_digest,
             CACHE_DIR: cache_dir,
             CACHE_BYTES: cache_max_bytes,

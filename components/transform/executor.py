@@ -24,7 +24,7 @@ from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics
 from components.provenance import Provenance
 from components.span_files import files_by_span
-from components.transform.beam_analysis import measure
+from components.transform.beam_analysis import FANOUT, measure
 from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
 from components.transform.span_statistics import Groups, each_alone, statistics_of
@@ -33,7 +33,8 @@ from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
 
 CONSTANTS, PINNED, PINNED_DIGEST = "constants", "constants_from", "constants_digest"
-READ_BYTES, CODE_DIGEST, CACHE_DIR, CACHE_BYTES = "max_batch_bytes", "code_digest", "cache_dir", "cache_max_bytes"
+READ_BYTES, MERGE_FANOUT, CODE_DIGEST = "max_batch_bytes", "merge_fanout", "code_digest"
+CACHE_DIR, CACHE_BYTES = "cache_dir", "cache_max_bytes"
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
@@ -77,7 +78,15 @@ class Executor(stock.Executor):
         folder = exec_properties.get(CACHE_DIR)
         if not folder or not any(groups):
             logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
-            return measure(files, plan, self._make_beam_pipeline, self._get_tmp_dir(), batch_bytes=batch_bytes)
+            fanout = exec_properties.get(MERGE_FANOUT)
+            return measure(
+                files,
+                plan,
+                self._make_beam_pipeline,
+                self._get_tmp_dir(),
+                batch_bytes=batch_bytes,
+                fanout=FANOUT if fanout is None else fanout,
+            )
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
         by_span = each_alone(lambda of_span: read_statistics(of_span, plan, batch_bytes=batch_bytes))
         return statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "").statistics

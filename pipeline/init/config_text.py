@@ -82,7 +82,7 @@ early_stopping = 0  # validations without progress to stop after; 0 = never: the
 # thresholds = [{_EXAMPLE_THRESHOLD[task.kind]}]
 
 [beam]
-args = ["--runner=FnApiRunner"]  # Beam's in-process local runner
+running_mode = "in_memory"  # workers of Beam in this process; TensorFlow reads and parses on all cores by itself
 """
 
 

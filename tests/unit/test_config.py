@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from pipeline.config import PipelineConfig, Threshold, load_config
+from pipeline.config import BeamSection, PipelineConfig, Threshold, load_config
 
 MINIMAL = """
 [pipeline]
@@ -57,7 +57,7 @@ def test_a_minimal_file_gets_the_defaults(tmp_path: Path) -> None:
     assert config.trainer.model == "components.trainer.model:build_model"
     assert config.transform.constants == ""
     assert config.evaluation.thresholds == ()
-    assert config.beam.args == ("--runner=FnApiRunner",)
+    assert config.beam == BeamSection("in_memory", 1, 16, ())
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
@@ -98,6 +98,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             [evaluation]
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
             [beam]
+            running_mode = "multi_processing"
+            workers = 3
+            fanout = 0
             args = ["--a", "--b=1"]
             [cache]
             dir = "kept"
@@ -137,7 +140,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert isinstance(config.trainer.learning_rate, float)
     assert config.transform.constants == str(tmp_path / "runs/other")
     assert config.evaluation.thresholds == (Threshold("mae", max=2.0, max_drop=0.5), Threshold("rmse", max=3.5))
-    assert config.beam.args == ("--a", "--b=1")
+    assert config.beam == BeamSection("multi_processing", 3, 0, ("--a", "--b=1"))
     assert (config.cache.dir, config.cache.max_bytes) == (str(tmp_path / "kept"), 5)
 
 
@@ -295,6 +298,9 @@ WRONG = {
     "half a date in the path": (with_key("data", 'path = "{YYYY}-{MM}.csv"'), "but this has YYYY, MM"),
     "spans of TFRecords": (spans('format = "tfrecord"'), "but here is format 'tfrecord'"),
     "spans of a bundled data set": (spans('dataset = "flights"'), "but here is dataset 'flights'"),
+    "beam mode": (with_key("beam", 'running_mode = "fast"'), "beam: running_mode must be one of 'in_memory'"),
+    "workers in memory": (with_key("beam", "workers = 2"), "beam.workers = 2 needs beam.running_mode"),
+    "fanout negative": (with_key("beam", "fanout = -1"), "beam.fanout must be at least 0"),
     "cache negative": (with_key("cache", "max_bytes = -1"), "cache.max_bytes must be at least 0"),
     "no TOML": ("[pipeline\nname = 3", "not valid TOML"),
     "a key twice": (with_key("trainer", "epochs = 1\nepochs = 2"), "not valid TOML"),

@@ -6,6 +6,7 @@ from pipeline.beam_args import local_beam_args
 FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # Any image's name keeps TFX from building a package of itself for workers that share this environment.
 NO_PACKAGE = "--sdk_container_image=unused"
+ONE = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 @pytest.mark.parametrize(
@@ -21,19 +22,31 @@ NO_PACKAGE = "--sdk_container_image=unused"
 )
 def test_every_spelling_of_direct_runner_is_replaced_with_a_notice(asked: list[str]) -> None:
     args, notice = local_beam_args(asked)
-    assert args == (FN_API, NO_PACKAGE)
+    assert args == (FN_API, NO_PACKAGE, *ONE)
     assert notice is not None and "FnApiRunner" in notice
 
 
 def test_without_a_runner_it_is_fn_api_runner_without_a_notice() -> None:
-    assert local_beam_args(["--direct_num_workers=2"]) == ((FN_API, NO_PACKAGE, "--direct_num_workers=2"), None)
-    assert local_beam_args(["--runner=fnapirunner"]) == ((FN_API, NO_PACKAGE), None)
+    assert local_beam_args(["--direct_num_workers=2"]) == ((FN_API, NO_PACKAGE, *ONE, "--direct_num_workers=2"), None)
+    assert local_beam_args(["--runner=fnapirunner"]) == ((FN_API, NO_PACKAGE, *ONE), None)
 
 
 def test_an_image_that_was_asked_for_is_kept() -> None:
-    assert local_beam_args(["--sdk_container_image=mine:1"]) == ((FN_API, "--sdk_container_image=mine:1"), None)
+    assert local_beam_args(["--sdk_container_image=mine:1"]) == ((FN_API, *ONE, "--sdk_container_image=mine:1"), None)
 
 
 def test_another_runner_is_left_alone_and_the_last_one_wins() -> None:
     args, notice = local_beam_args(["--runner=FnApiRunner", "--x=1", "--runner=PortableRunner"])
     assert (args, notice) == (("--runner=PortableRunner", "--x=1"), None)
+
+
+def test_mode_and_workers_are_the_local_runner_s_only() -> None:
+    args, _ = local_beam_args(["--direct_num_workers=3"], "multi_processing", 2)
+    assert args == (
+        FN_API,
+        NO_PACKAGE,
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=2",
+        "--direct_num_workers=3",  # Beam's parser takes the last
+    )
+    assert local_beam_args(["--runner=PortableRunner"], "multi_processing", 2)[0] == ("--runner=PortableRunner",)
