@@ -24,6 +24,7 @@ from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics
 from components.provenance import Provenance
 from components.span_files import files_by_span
+from components.transform import processor
 from components.transform.beam_analysis import FANOUT, measure
 from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
@@ -61,8 +62,12 @@ class Executor(stock.Executor):
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
             constants = finish(plan, statistics).with_provenance(made)
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
+        properties = {**exec_properties, **_with_plan(exec_properties, plan)}
         with measured(constants):
-            super().Do(input_dict, output_dict, {**exec_properties, **_with_plan(exec_properties, plan)})
+            processor.run(
+                lambda: super(Executor, self).Do(input_dict, output_dict, properties),
+                exec_properties.get(READ_BYTES) or BATCH_BYTES,
+            )
         graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         _frozen(constants, graph_uri, exec_properties).save(graph_uri)
         written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too

@@ -56,6 +56,8 @@ class ParsedTFRecords(tfxio.TFExampleRecord):
     def BeamSource(self, batch_size: int | None = None) -> beam.PTransform:
         """Pipeline -> record batches of at most ``batch_size`` rows, in no order; raw records go the stock way.
 
+        Projected to no column at all, it gives nothing.
+
         Raises (when it runs):
           DataError: a record that cannot be read or parsed, by file, record and byte.
           FalseBoundaryError: records hold other records; read with ``unit_bytes=0``.
@@ -63,6 +65,9 @@ class ParsedTFRecords(tfxio.TFExampleRecord):
         if self.raw_record_column_name is not None:
             return super().BeamSource(batch_size)
         columns, rows = tuple(_columns(self)), MAX_ROWS if batch_size is None else batch_size
+        if not columns:
+            # Arrow 10 knows no rows without columns, and tf.Transform asks for none where it analyzes nothing.
+            return beam.Create([])
         files, unit_bytes, batch_bytes = self._file_pattern, self._unit_bytes, self._batch_bytes
 
         @beam.ptransform_fn

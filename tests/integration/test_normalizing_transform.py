@@ -11,6 +11,7 @@ from graph_tables import Row, constants_of, feature, plan_of, serialized, tensor
 
 from components import FrozenTransform, NormalizationConstants
 from components.errors import input_error_in
+from components.transform.record_tfxio import ParsedTFRecords
 
 pytestmark = pytest.mark.beam
 
@@ -159,6 +160,11 @@ def test_analyzers_of_ones_own_and_materialized_examples_still_work(
     project: Path, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(project)
+    read: list[str] = []
+    source = ParsedTFRecords.BeamSource
+    monkeypatch.setattr(
+        ParsedTFRecords, "BeamSource", lambda self, rows=None: (read.extend(self._file_pattern), source(self, rows))[1]
+    )
     folder = run(
         project,
         "own",
@@ -178,6 +184,7 @@ def test_analyzers_of_ones_own_and_materialized_examples_still_work(
     found = np.array([example["pair"].float_list.value for example in examples], np.float32)
     assert sorted(found[:, 0].tolist()) == sorted(expected[:, 0].tolist())
     assert (folder / "post_transform_stats").exists()
+    assert {Path(pattern).parent.name for pattern in read} == {"Split-train", "Split-eval"}
 
 
 def test_a_column_without_values_fails_with_our_own_words(project: Path) -> None:
