@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,6 +88,10 @@ class FeaturePlan:
         """The plan that ``to_json`` wrote."""
         return cls(tuple(_from_table(table) for table in json.loads(text)))
 
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        """Beam pickles a plan into every step, by dill, which takes 40 times as long for thousands of features."""
+        return _unpickled, (pickle.dumps(self.features),)
+
     def _check(self) -> None:
         for role in ("label", "weight"):
             names = [feature.name for feature in self.with_role(role)]
@@ -126,6 +131,10 @@ class FeaturePlan:
                         f"Features {owner[name]!r} and {feature.name!r} both become {name!r} in the model. Rename one."
                     )
                 owner[name] = feature.name
+
+
+def _unpickled(features: bytes) -> FeaturePlan:
+    return FeaturePlan(pickle.loads(features))
 
 
 def _from_table(table: Mapping[str, Any]) -> Feature:

@@ -41,7 +41,9 @@ def stacked_columns(columns: Sequence[Any]) -> tuple[tf.Tensor, tf.Tensor | None
       Their own type, [columns, batch], and bool of that shape where a value is present; None where it always is.
     """
     if not isinstance(columns[0], tf.SparseTensor):
-        return tf.stack([tf.reshape(column, [-1]) for column in columns], axis=0), None
+        # An operation a column less, of thousands: most columns are [batch] already.
+        flat = [column if column.shape.rank == 1 else tf.reshape(column, [-1]) for column in columns]
+        return tf.stack(flat, axis=0), None
     # One scatter for all: the values one after the other, each with the number of its column and its row.
     lengths = tf.stack([tf.size(column.values, tf.int64) for column in columns])
     row = tf.concat([column.indices for column in columns], axis=0)[:, 0]

@@ -1,4 +1,5 @@
 import hashlib
+import pickle
 import re
 
 import pytest
@@ -372,3 +373,8 @@ def test_the_json_form_gives_the_equal_plan_back() -> None:
     assert again == plan
     assert again.to_json() == plan.to_json()
     assert hash(again) == hash(plan)
+
+
+def test_a_pickled_plan_is_equal() -> None:
+    plan = plan_of(f'{X} feature {{ name: "y" type: FLOAT annotation {{ tag: "robust" }} }}')
+    assert pickle.loads(pickle.dumps(plan)) == plan
