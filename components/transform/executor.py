@@ -1,6 +1,7 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -36,6 +37,8 @@ from schemas.loader import load_schema
 CONSTANTS, PINNED, PINNED_DIGEST = "constants", "constants_from", "constants_digest"
 READ_BYTES, MERGE_FANOUT, CODE_DIGEST = "max_batch_bytes", "merge_fanout", "code_digest"
 CACHE_DIR, CACHE_BYTES = "cache_dir", "cache_max_bytes"
+# Stored bytes of a span that two cores read in about ten seconds; a Beam pipeline starts in one, or in minutes.
+SPAN_BYTES_HERE = 1 << 30
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
@@ -74,16 +77,15 @@ class Executor(stock.Executor):
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
     def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> TableStatistics:
-        """Of all groups of files, on Beam; with a cache and spans, of new and changed spans only, on all cores here.
+        """Of all groups of files, on Beam; with a cache and spans, of new and changed spans only.
 
-        A new span or two are read sooner than a Beam pipeline starts.
+        A small span is read on all cores here, sooner than a Beam pipeline starts; a large one on Beam.
         """
-        files = [file for group in groups.values() for file in group]
         batch_bytes = exec_properties.get(READ_BYTES) or BATCH_BYTES
-        folder = exec_properties.get(CACHE_DIR)
-        if not folder or not any(groups):
+        fanout = exec_properties.get(MERGE_FANOUT)
+
+        def on_beam(files: Sequence[str]) -> TableStatistics:
             logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
-            fanout = exec_properties.get(MERGE_FANOUT)
             return measure(
                 files,
                 plan,
@@ -92,8 +94,17 @@ class Executor(stock.Executor):
                 batch_bytes=batch_bytes,
                 fanout=FANOUT if fanout is None else fanout,
             )
+
+        def of_span(files: Sequence[str]) -> TableStatistics:
+            if sum(tf.io.gfile.stat(file).length for file in files) > SPAN_BYTES_HERE:
+                return on_beam(files)
+            return read_statistics(files, plan, batch_bytes=batch_bytes)
+
+        folder = exec_properties.get(CACHE_DIR)
+        if not folder or not any(groups):
+            return on_beam([file for group in groups.values() for file in group])
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
-        by_span = each_alone(lambda of_span: read_statistics(of_span, plan, batch_bytes=batch_bytes))
+        by_span = each_alone(of_span)
         return statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "").statistics
 
 
