@@ -55,7 +55,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.example_gen": (*PURE, "components.cache", "components.span_files", "schemas"),
     "components.anomalies": ("components.errors",),
     "components.artifacts": (*PURE, "components.verdict"),
-    "components.drift": PURE,
+    "components.drift": (*PURE, "components.verdict"),
+    "components.drift.baseline": (*PURE, "components.frozen"),
+    "components.drift.component": (*PURE, "components.artifacts", "components.frozen", "components.verdict"),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
