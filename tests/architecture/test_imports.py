@@ -127,6 +127,9 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.anomalies.component": ("tensorflow", "tfx"),
     "components.artifacts": ("tensorflow", "tfx"),
     "components.drift": (),
+    "components.drift.gate": (),
+    "components.drift.baseline": ("tensorflow",),
+    "components.drift.component": ("tensorflow", "tfx"),
     "pipeline.where": (),
 }
 
