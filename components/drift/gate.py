@@ -165,8 +165,7 @@ def _of_keys(change: FeatureChange, keys: KeysChange, limits: Limits) -> Iterato
     tables = change.before.by_key, change.after.by_key
     if tables[0] is not None and tables[1] is not None and keys.moments is not None:
         enough = [k for k in keys.common if min(before[k], after[k]) >= _MIN_COUNT_OF_A_KEY]
-        sides = [table.only(enough) for table in tables if table is not None]
-        yield from _of_moments(change.name, " of a key", *sides, limits)
+        yield from _of_moments(change.name, " of a key", tables[0].only(enough), tables[1].only(enough), limits)
 
 
 def _counts(side: FeatureConstants) -> Mapping[bytes, int]:
@@ -192,7 +191,7 @@ def _worst(distance: Floats, limit: float, error: Floats, z: float) -> int | Non
     return int(np.argmax(beyond)) if beyond.size and np.max(beyond) > 0 else None
 
 
-def _said(before: float, after: float, unit: str, limit: float, error: float) -> str:
+def _said(before: Any, after: Any, unit: str, limit: float, error: float) -> str:
     return f"went from {before:.4g}{unit} to {after:.4g}{unit}; {_allowed(limit, error, unit)}"
 
 

@@ -57,7 +57,13 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.artifacts": (*PURE, "components.verdict"),
     "components.drift": (*PURE, "components.verdict"),
     "components.drift.baseline": (*PURE, "components.frozen"),
-    "components.drift.component": (*PURE, "components.artifacts", "components.frozen", "components.verdict"),
+    "components.drift.component": (
+        *PURE,
+        "components.artifacts",
+        "components.drift",
+        "components.frozen",
+        "components.verdict",
+    ),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
