@@ -19,6 +19,7 @@ _MODULE_OF = {
     "AnomalyGate": "components.anomalies.component",
     "ConstantsArtifact": "components.artifacts",
     "CheckBlessing": "components.artifacts",
+    "DriftGate": "components.drift.component",
 }
 
 __all__ = list(_MODULE_OF)

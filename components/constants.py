@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,13 @@ class KeyTable:
     def sigma(self) -> Floats:
         """float64 [len(keys)]."""
         return np.asarray(np.sqrt(self.variance))
+
+    def only(self, keys: Sequence[bytes]) -> "KeyTable":
+        """The statistics of these keys, each of which must be in the table, in the order given."""
+        index = {key: at for at, key in enumerate(self.keys)}
+        at = np.array([index[key] for key in keys], np.int64)
+        arrays = {name: getattr(self, name)[at] for name in ("count", "min", "max", "mean", "variance")}
+        return KeyTable(tuple(keys), **arrays)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

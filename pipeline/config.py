@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from components.drift.gate import Limits
 from components.errors import ConfigError
 from components.example_gen.span_pattern import check_pattern, has_span, window_of
 
@@ -89,6 +90,33 @@ class TransformSection:
     """
 
     constants: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class DriftSection:
+    """What may change in the constants since the last blessed run; see ``components.drift.gate.Limits``.
+
+    Attributes:
+      action: "warn", because only a person knows whether the world changed or a source broke; "block" stops the run
+        before training; "off" compares nothing.
+      baseline: path or URI of a constants file, an artifact or a model to compare with instead; relative to the TOML
+        file. Empty = the latest blessed model of this pipeline.
+      mean_shift, sigma_ratio, missing_rate, nonfinite_rate, key_share, z: the limits, with their reasons there.
+    """
+
+    action: Literal["warn", "block", "off"] = "warn"
+    baseline: str = ""
+    mean_shift: float = Limits.mean_shift
+    sigma_ratio: float = Limits.sigma_ratio
+    missing_rate: float = Limits.missing_rate
+    nonfinite_rate: float = Limits.nonfinite_rate
+    key_share: float = Limits.key_share
+    z: float = Limits.z
+
+    @property
+    def limits(self) -> Limits:
+        """The limits; ValueError for one out of range."""
+        return Limits(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Limits)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +223,7 @@ class PipelineConfig:
     pipeline: PipelineSection
     data: DataSection
     transform: TransformSection = TransformSection()
+    drift: DriftSection = DriftSection()
     trainer: TrainerSection = TrainerSection()
     evaluation: EvaluationSection = EvaluationSection()
     beam: BeamSection = BeamSection()
@@ -227,7 +256,8 @@ def load_config(path: str | Path) -> PipelineConfig:
     trainer = dataclasses.replace(config.trainer, checkpoint_dir=_absolute(config.trainer.checkpoint_dir, folder))
     transform = TransformSection(_absolute(config.transform.constants, folder))
     cache = dataclasses.replace(config.cache, dir=_absolute(config.cache.dir, folder))
-    return dataclasses.replace(config, data=data, transform=transform, trainer=trainer, cache=cache)
+    drift = dataclasses.replace(config.drift, baseline=_absolute(config.drift.baseline, folder))
+    return dataclasses.replace(config, data=data, transform=transform, drift=drift, trainer=trainer, cache=cache)
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -333,6 +363,10 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if config.cache.max_bytes < 0:
         raise ConfigError(f"{file}: cache.max_bytes must be at least 0 but is {config.cache.max_bytes}.")
+    try:
+        _ = config.drift.limits
+    except ValueError as error:
+        raise ConfigError(f"{file}: drift: {error}") from error
     _check_spans(data, file)
     _check_thresholds(config, file)
 

@@ -15,6 +15,7 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
+from components.drift.component import DriftGate
 from components.example_gen.component import ArrowExampleGen, base_and_pattern
 from components.example_gen.custom_options import custom_config
 from components.example_gen.span_pattern import has_span
@@ -62,6 +63,15 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
+    latest = _latest_blessed_model()
+    drift = DriftGate(
+        constants=transform.outputs["constants"],
+        baseline_model=None if config.drift.baseline else latest.outputs["model"],
+        baseline=config.drift.baseline,
+        action=config.drift.action,
+        limits=config.drift.limits,
+        code_digest=code_digest(),
+    )
     trainer = tfx.components.Trainer(
         run_fn=RUN_FN,
         examples=examples,
@@ -75,15 +85,15 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             "model_digest": model_digest(config.trainer.model),
         },
     )
+    trainer.add_upstream_node(drift)
     model = trainer.outputs["model"]
     # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.
     compared = any(threshold.max_drop is not None for threshold in config.evaluation.thresholds)
-    blessed = [_latest_blessed_model()] if compared else []
     assert plan.label is not None
     evaluator = tfx.components.Evaluator(
         examples=examples,
         model=model,
-        baseline_model=blessed[0].outputs["model"] if blessed else None,
+        baseline_model=latest.outputs["model"] if compared else None,
         schema=schema,
         example_splits=["eval"],
         eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds, plan.weight),
@@ -105,8 +115,9 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             validator,
             gate,
             transform,
+            *([] if config.drift.baseline and not compared else [latest]),
+            drift,
             trainer,
-            *blessed,
             evaluator,
             pusher,
         ],

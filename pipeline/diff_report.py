@@ -1,5 +1,6 @@
 """A comparison of two sets of constants as a table for people, or as an object for machines."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.drift.changes import Comparison, FeatureChange, KeysChange, MomentsChange
+from components.drift.gate import Limits, find_drift
+from components.verdict import line
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,8 +38,9 @@ def print_diff(comparison: Comparison, names: Sequence[str], console: Console) -
     else:
         both = zip((comparison.before, comparison.after), names, strict=True)
         lines += [f"{constants.digest}  {constants.rows:,} rows  {name}" for constants, name in both]
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    lines += [f"drift{line(finding)}" for finding in find_drift(comparison, Limits())]
+    for text in lines:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -48,6 +52,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "only_before": list(comparison.only_before),
         "only_after": list(comparison.only_after),
         "features": [_feature_json(change) for change in comparison.changed],
+        "drift": [dataclasses.asdict(finding) for finding in find_drift(comparison, Limits())],
     }
 
 

@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 # Settings that a person may change without making the statistics another thing.
-_HARMLESS = ("unit", "min_count")
+HARMLESS_SETTINGS = ("unit", "min_count")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class FeatureChange:
 
         Infinite where the settings make it another thing.
         """
-        if set(self.settings) - set(_HARMLESS):
+        if set(self.settings) - set(HARMLESS_SETTINGS):
             return float("inf")
         sizes = [_most(before, after) for before, after in (self.missing_rate, self.nonfinite_rate)]
         if self.moments is not None:

@@ -1,7 +1,6 @@
 """Two sets of constants beside each other: how far each statistic moved, in units of sigma. NumPy only."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +75,7 @@ def _keys(before: FeatureConstants, after: FeatureConstants, comparable: bool) -
         change = _of_keys(_counts(tables[0]), _counts(tables[1]))
         if not comparable:
             return change
-        moments = _moments(_only(tables[0], change.common), _only(tables[1], change.common))
+        moments = _moments(tables[0].only(change.common), tables[1].only(change.common))
         return dataclasses.replace(change, moments=moments)
     if np.isnan(before.mean).all() and np.isnan(after.mean).all():  # two vocabularies
         return _of_keys(dict(before.vocabulary), dict(after.vocabulary))
@@ -96,10 +95,3 @@ def _of_keys(before: dict[bytes, int], after: dict[bytes, int]) -> KeysChange:
         common=tuple(key for key in before if key in after),
         share_change=max(changes, default=0.0),
     )
-
-
-def _only(table: KeyTable, keys: Sequence[bytes]) -> KeyTable:
-    index = {key: at for at, key in enumerate(table.keys)}
-    at = np.array([index[key] for key in keys], np.int64)
-    arrays = {name: getattr(table, name)[at] for name in ("count", "min", "max", "mean", "variance")}
-    return KeyTable(tuple(keys), **arrays)

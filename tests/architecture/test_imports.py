@@ -55,7 +55,15 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "components.example_gen": (*PURE, "components.cache", "components.span_files", "schemas"),
     "components.anomalies": ("components.errors",),
     "components.artifacts": (*PURE, "components.verdict"),
-    "components.drift": PURE,
+    "components.drift": (*PURE, "components.verdict"),
+    "components.drift.baseline": (*PURE, "components.frozen"),
+    "components.drift.component": (
+        *PURE,
+        "components.artifacts",
+        "components.drift",
+        "components.frozen",
+        "components.verdict",
+    ),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -125,6 +133,9 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.anomalies.component": ("tensorflow", "tfx"),
     "components.artifacts": ("tensorflow", "tfx"),
     "components.drift": (),
+    "components.drift.gate": (),
+    "components.drift.baseline": ("tensorflow",),
+    "components.drift.component": ("tensorflow", "tfx"),
     "pipeline.where": (),
 }
 

@@ -1,0 +1,25 @@
+"""The constants that a run is compared with: those in a model, a transform graph, a folder or a file."""
+
+import tensorflow as tf
+
+from components.constants import FILE_NAME, NormalizationConstants
+from components.frozen import FrozenTransform
+
+# Where a SavedModel has them, and where TFX's Model artifact has its SavedModel.
+_IN_A_MODEL = ("assets", "Format-Serving/assets")
+
+
+def baseline_constants(where: str) -> NormalizationConstants:
+    """Reads a constants file (``*.json``), a folder with one, a model with one among its assets, or a graph.
+
+    Raises:
+      DataError: nothing of the kind there.
+      DigestError: the constants disagree with each other or with their digest.
+    """
+    place = where.rstrip("/")
+    if place.endswith(".json"):
+        return NormalizationConstants.load(place)
+    for folder in (place, *(f"{place}/{inside}" for inside in _IN_A_MODEL)):
+        if tf.io.gfile.exists(f"{folder}/{FILE_NAME}"):
+            return NormalizationConstants.load(folder)
+    return FrozenTransform.load(place).constants
