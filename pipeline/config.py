@@ -139,6 +139,9 @@ class TrainerSection:
         lowest one; 0 = never, because the rows that choose the weights would be those that evaluate them.
       strategy: "single" = one device, "mirrored" = all GPUs of one machine, "multi_worker" = the processes that
         TF_CONFIG names; the replicas share a batch. One device is what every machine has.
+      fed_check: whether the first epoch's input must have the mean and sigma that the constants promise: "block" stops
+        the training behind that epoch, "warn" says it in the log, "off" does not look. Of one device; block, because
+        a model that was fed other numbers than it will be served is worth nothing.
       keras_export: writes the model as a ``.keras`` file, too; False because serving does not read it.
     """
 
@@ -154,6 +157,7 @@ class TrainerSection:
     early_stopping: int = 0
     strategy: Literal["single", "mirrored", "multi_worker"] = "single"
     keras_export: bool = False
+    fed_check: Literal["block", "warn", "off"] = "block"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from components.trainer.checkpoints import Checkpoints
 from components.trainer.digest_agreement import require_same_position
 from components.trainer.distributed import fit_by_steps
 from components.trainer.early_stopping import BestWeights
+from components.trainer.first_epoch import FedCheck
 from components.trainer.options import TrainingOptions
 from components.trainer.strategies import is_chief
 from components.trainer.streams import Streams
@@ -101,12 +102,18 @@ def fit(model: keras.Model, streams: Streams, options: TrainingOptions, checkpoi
         total = schedule.epochs * schedule.steps_in_epoch
         logging.info("Resuming at step %d of %d from %s.", trained, total, checkpoint_folder)
     callbacks: list[Any] = [Progress(schedule, trained, best, checkpoints)]
+    # A resumed epoch is no pass over all rows, and neither is a worker's share.
+    check = None
+    if by_keras and not trained and options.fed_check != "off":
+        check = FedCheck(streams.frozen.constants, schedule.steps_in_epoch, options, log_dir)
+        callbacks.append(check)
     if is_chief(strategy):
         callbacks.append(keras.callbacks.TensorBoard(log_dir=log_dir, write_graph=False))
     if by_keras:
+        # One endless iterator: starting one anew costs more than an epoch of a small table.
+        training = streams.training(skipped=trained)
         model.fit(
-            # One endless iterator: starting one anew costs more than an epoch of a small table.
-            streams.training(skipped=trained),
+            training if check is None else check.watch(training),
             initial_epoch=trained // schedule.steps_in_epoch,
             epochs=schedule.epochs,
             steps_per_epoch=schedule.steps_in_epoch,

@@ -9,9 +9,10 @@ from components.errors import ConfigError
 
 Task = Literal["binary", "multiclass", "regression"]
 Strategy = Literal["single", "mirrored", "multi_worker"]
+FedCheck = Literal["block", "warn", "off"]
 
 # Where and how often the state is written, and in which form the model is: the trained weights are the same.
-_WITHOUT_EFFECT = ("checkpoint_dir", "checkpoint_steps", "keras_export")
+_WITHOUT_EFFECT = ("checkpoint_dir", "checkpoint_steps", "keras_export", "fed_check")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainingOptions:
     early_stopping: int = 0
     strategy: Strategy = "single"
     keras_export: bool = False
+    fed_check: FedCheck = "block"
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingOptions":
@@ -65,7 +67,8 @@ class TrainingOptions:
 
     def _ranges(self) -> dict[str, tuple[bool, str]]:
         """By option whether it is in its range, and the range."""
-        tasks, strategies = (f"one of {', '.join(map(repr, get_args(kind)))}" for kind in (Task, Strategy))
+        kinds = (Task, Strategy, FedCheck)
+        tasks, strategies, checks = (f"one of {', '.join(map(repr, get_args(kind)))}" for kind in kinds)
         return {
             "task": (self.task in get_args(Task), tasks),
             "epochs": (self.epochs >= 1, "at least 1"),
@@ -76,6 +79,7 @@ class TrainingOptions:
             "checkpoint_steps": (self.checkpoint_steps >= 1, "at least 1"),
             "early_stopping": (self.early_stopping >= 0, "at least 0"),
             "strategy": (self.strategy in get_args(Strategy), strategies),
+            "fed_check": (self.fed_check in get_args(FedCheck), checks),
         }
 
     @property

@@ -95,6 +95,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             early_stopping = 3
             strategy = "multi_worker"
             keras_export = true
+            fed_check = "warn"
             [evaluation]
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
             [beam]
@@ -136,6 +137,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "early_stopping": 3,
         "strategy": "multi_worker",
         "keras_export": True,
+        "fed_check": "warn",
     }
     assert isinstance(config.trainer.learning_rate, float)
     assert config.transform.constants == str(tmp_path / "runs/other")

@@ -1,0 +1,52 @@
+"""The callback that looks at what the first epoch was fed, before more time is spent."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from components.constants import NormalizationConstants
+from components.trainer.fed import Observer
+from components.trainer.fed_check import judge
+from components.trainer.options import TrainingOptions
+from components.verdict import line, stop_unless_blessed
+
+FILE_NAME = "fed.json"
+
+
+class FedCheck(keras.callbacks.Callback):
+    """Watches the training stream, and judges it behind the first epoch; the verdict is ``fed.json`` in a folder."""
+
+    def __init__(
+        self, constants: NormalizationConstants, steps_in_epoch: int, options: TrainingOptions, folder: str
+    ) -> None:
+        """Of a training that begins with the first row; ``folder`` is the logs'."""
+        super().__init__()
+        self._constants, self._folder, self._blocks = constants, folder, options.fed_check == "block"
+        self._extra_rows = steps_in_epoch * options.batch_size - constants.rows
+        self._observer: Observer | None = Observer(constants, steps_in_epoch)
+
+    def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """The same batches, which are counted on their way."""
+        assert self._observer is not None
+        return self._observer.watch(dataset)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Writes and judges, once.
+
+        Raises:
+          CheckFailedError: what was fed is not what the constants promise.
+        """
+        if self._observer is None:
+            return
+        own_data = not self._constants.provenance.source
+        verdict = judge(self._constants, self._observer.seen(), self._extra_rows, own_data=own_data)
+        self._observer = None
+        tf.io.gfile.makedirs(self._folder)
+        with tf.io.gfile.GFile(f"{self._folder}/{FILE_NAME}", "w") as file:
+            file.write(verdict.to_json())
+        for finding in (*verdict.findings, *verdict.warnings):
+            logging.warning("What was fed:%s", line(finding))
+        if self._blocks:
+            stop_unless_blessed(verdict)
