@@ -6,6 +6,7 @@ what TensorFlow's decoders do. A CMYK JPEG is refused, because files do not say 
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ _DEPTH_AT = 24  # the byte of a PNG that tells its bits a sample
 WIDENING = 257  # of 8 bits to 16, as TensorFlow's PNG decoder does
 _CMYK = 4  # components of a JPEG
 
+_MIXED = 3
 _FINE, _UNKNOWN, _INKS, _TOO_DEEP = range(4)
 _PROBLEMS = {
     _UNKNOWN: "is neither PNG nor JPEG in a row, or has no image there. Convert it, or drop the row",
@@ -48,21 +50,14 @@ def decoded(feature: Feature, texts: tf.Tensor, bits: int) -> Decoded:
     """
     image = feature.image
     assert image is not None
-    count = tf.size(texts)
-    values = tf.TensorArray(DTYPES[bits], count, infer_shape=False, element_shape=[None])
-    facts = tf.TensorArray(tf.int32, count, element_shape=[4])
-
-    def body(at: tf.Tensor, values: tf.TensorArray, facts: tf.TensorArray) -> Any:
-        pixels, problem = _one(image, texts[at], bits)
-        shape = tf.shape(pixels)
-        values = values.write(at, tf.reshape(pixels, [-1]))
-        return at + 1, values, facts.write(at, tf.concat([shape, [problem]], axis=0))
-
-    _, values, facts = tf.while_loop(lambda at, *_: at < count, body, (0, values, facts))
-    table = facts.stack()
-    flat = values.concat()
+    kinds = _kinds(texts)
+    least, most = tf.reduce_min(kinds), tf.reduce_max(kinds)
+    # Of one kind, as batches are in general, without a choice for each image, which takes as long as a small image.
+    kind = tf.where(least == most, least, _MIXED)
+    loops = [lambda of_kind=of_kind: _each(image, texts, bits, of_kind) for of_kind in (_png, _deep_png, _jpeg, _any)]
+    values, table = tf.switch_case(kind, loops)
     with tf.control_dependencies(_checks(feature, table[:, 3])):
-        return Decoded(tf.identity(flat), tf.identity(table[:, :3]))
+        return Decoded(tf.identity(values), tf.identity(table[:, :3]))
 
 
 def pixels(feature: Feature, texts: tf.Tensor, bits: int) -> tf.Tensor:
@@ -90,41 +85,69 @@ def _start(texts: tf.Tensor, at: int, length: int) -> tf.Tensor:
     return tf.strings.substr(padded, at, length)
 
 
-def _one(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """One image as [height, width, channels], and what is wrong with it; that image is empty then."""
+def _kinds(texts: tf.Tensor) -> tf.Tensor:
+    """int32, in the shape of ``texts``: the place among ``_png``, ``_deep_png``, ``_jpeg``, ``_any``."""
+    is_png = _start(texts, 0, len(_PNG)) == _PNG
+    is_deep = _start(texts, _DEPTH_AT, 1) == b"\x10"
+    is_jpeg = _start(texts, 0, len(_JPEG)) == _JPEG
+    return tf.where(is_png, tf.where(is_deep, 1, 0), tf.where(is_jpeg, 2, _MIXED))
 
-    def refused(problem: int) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.zeros([0, 0, image.channels], DTYPES[bits]), tf.constant(problem)
 
-    def png() -> tuple[tf.Tensor, tf.Tensor]:
-        return _of_8_bits(image, tf.io.decode_png(text, image.channels), bits), tf.constant(_FINE)
+def _each(image: Image, texts: tf.Tensor, bits: int, one: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples of all images, [n]; height, width, channels and what is wrong, of each, [batch, 4]."""
+    count = tf.size(texts)
+    values = tf.TensorArray(DTYPES[bits], count, infer_shape=False, element_shape=[None])
+    facts = tf.TensorArray(tf.int32, count, element_shape=[4])
 
-    def deep_png() -> tuple[tf.Tensor, tf.Tensor]:
-        if bits == 8:
-            return refused(_TOO_DEEP)
-        return _sized(image, tf.io.decode_png(text, image.channels, tf.uint16)), tf.constant(_FINE)
+    def body(at: tf.Tensor, values: tf.TensorArray, facts: tf.TensorArray) -> Any:
+        samples, problem = one(image, texts[at], bits)
+        values = values.write(at, tf.reshape(samples, [-1]))
+        return at + 1, values, facts.write(at, tf.concat([tf.shape(samples), [problem]], axis=0))
 
-    def jpeg() -> tuple[tf.Tensor, tf.Tensor]:
-        inks = tf.io.extract_jpeg_shape(text)[2] == _CMYK
-        return tf.cond(inks, lambda: refused(_INKS), lambda: (_of_8_bits(image, _jpeg(image, text), bits), _FINE))
+    _, values, facts = tf.while_loop(lambda at, *_: at < count, body, (0, values, facts))
+    return values.concat(), facts.stack()
 
-    is_png = _start(text, 0, len(_PNG)) == _PNG
-    is_deep = _start(text, _DEPTH_AT, 1) == b"\x10"
-    is_jpeg = _start(text, 0, len(_JPEG)) == _JPEG
-    kind = tf.where(is_png, tf.where(is_deep, 1, 0), tf.where(is_jpeg, 2, 3))
-    found, problem = tf.switch_case(kind, [png, deep_png, jpeg, lambda: refused(_UNKNOWN)])
-    return tf.ensure_shape(found, [None, None, image.channels]), problem
+
+# Each of these gives one image as [height, width, channels], and what is wrong with it.
+
+
+def _png(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    return _of_8_bits(image, tf.io.decode_png(text, image.channels), bits), tf.constant(_FINE)
+
+
+def _deep_png(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    if bits == 8:
+        return _refused(image, bits, _TOO_DEEP)
+    return _sized(image, tf.io.decode_png(text, image.channels, tf.uint16)), tf.constant(_FINE)
+
+
+def _jpeg(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    has_inks = tf.io.extract_jpeg_shape(text)[2] == _CMYK
+    # Gray cannot be had of inks: in colour they are decoded, and refused behind the loop.
+    decode = functools.partial(tf.io.decode_jpeg, text, dct_method="INTEGER_ACCURATE")
+    if image.channels == 1:
+        samples = tf.cond(has_inks, lambda: decode(channels=3)[..., :1], lambda: decode(channels=1))
+    else:
+        samples = decode(channels=3)
+    if image.channels == 4:
+        samples = tf.pad(samples, [[0, 0], [0, 0], [0, 1]], constant_values=255)
+    return _of_8_bits(image, samples, bits), tf.where(has_inks, _INKS, _FINE)
+
+
+def _any(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    kinds = [lambda one=one: one(image, text, bits) for one in (_png, _deep_png, _jpeg)]
+    samples, problem = tf.switch_case(_kinds(text), [*kinds, lambda: _refused(image, bits, _UNKNOWN)])
+    return tf.ensure_shape(samples, [None, None, image.channels]), problem
+
+
+def _refused(image: Image, bits: int, problem: int) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.zeros([0, 0, image.channels], DTYPES[bits]), tf.constant(problem)
 
 
 def _of_8_bits(image: Image, samples: tf.Tensor, bits: int) -> tf.Tensor:
     """Resized, then widened: as if all images had 8 bits, whatever the others have."""
     found = _sized(image, samples)
     return found if bits == 8 else tf.cast(tf.cast(found, tf.int32) * WIDENING, tf.uint16)
-
-
-def _jpeg(image: Image, text: tf.Tensor) -> tf.Tensor:
-    found = tf.io.decode_jpeg(text, min(image.channels, 3), dct_method="INTEGER_ACCURATE")
-    return found if image.channels < 4 else tf.pad(found, [[0, 0], [0, 0], [0, 1]], constant_values=255)
 
 
 def _sized(image: Image, samples: tf.Tensor) -> tf.Tensor:

@@ -12,21 +12,22 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class Header(NamedTuple):
-    """Bits of a sample, 8 or 16, and how many pixels there are; 0 where the bytes do not say."""
+    """``PNG``, ``JPEG`` or empty; bits of a sample, 8 or 16; how many pixels, 0 where the bytes do not say."""
 
+    kind: str
     bits: int
     pixels: int
 
 
 def header(text: bytes) -> Header:
-    """Of a PNG or a JPEG, whole or damaged; of anything else 8 bits and no pixel."""
+    """Of a PNG or a JPEG."""
     try:
         if text.startswith(_PNG):
             width, height, depth = _SIZE_AND_DEPTH.unpack_from(text, 16)
-            return Header(16 if depth == 16 else 8, width * height)
-        return Header(8, _jpeg_pixels(text) if text.startswith(_JPEG) else 0)
+            return Header("PNG", 16 if depth == 16 else 8, width * height)
+        return Header("JPEG", 8, _jpeg_pixels(text)) if text.startswith(_JPEG) else Header("", 8, 0)
     except struct.error:  # the bytes end
-        return Header(8, 0)
+        return Header("", 8, 0)
 
 
 def _jpeg_pixels(text: bytes) -> int:

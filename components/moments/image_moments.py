@@ -22,8 +22,9 @@ FULL = {8: 255, 16: 65_535}
 # A sample of 8 bits in 16: 255 becomes 65,535. TensorFlow's PNG decoder widens in the same way.
 WIDENING = FULL[16] // FULL[8]
 
-_ROWS = 256  # of samples of 8 bits: their sums stay below 2**16, those of their squares below 2**32
-_PIXELS = 1_024  # side by side in such a row: NumPy adds rows as fast as memory gives them
+_MIDDLE = 128
+_ROWS = 255  # of samples of 8 bits; divisible by 3
+_PIXELS = 4_096  # side by side in such a row: NumPy adds rows as fast as memory gives them
 _BLOCK = 1 << 20  # samples of 16 bits at once: int64 copies of 8 MiB
 
 Integers = npt.NDArray[np.int64]
@@ -232,18 +233,32 @@ def _blocks(table: npt.NDArray[Any]) -> Iterator[tuple[Any, Any]]:
     pixels, channels = table.shape
     at = 0
     if table.dtype == np.uint8:
-        whole = pixels // _PIXELS
-        wide_rows = table[: whole * _PIXELS].reshape(whole, _PIXELS * channels)
-        for start in range(0, whole, _ROWS):
-            wide = wide_rows[start : start + _ROWS].astype(np.uint16)
-            sums = np.add.reduce(wide, axis=0, dtype=np.uint16)
-            np.multiply(wide, wide, out=wide)
-            yield _by_channel(sums, channels), _by_channel(np.add.reduce(wide, axis=0, dtype=np.uint32), channels)
-        at = whole * _PIXELS
+        rows = pixels // _PIXELS // 3 * 3
+        at = rows * _PIXELS
+        yield from _wide_blocks(table[:at].reshape(rows, _PIXELS * channels), channels)
     step = max(1, _BLOCK // channels)
     for start in range(at, pixels, step):
         values = table[start : start + step].astype(np.int64)
         yield values.sum(axis=0), (values * values).sum(axis=0)
+
+
+def _wide_blocks(rows: npt.NDArray[np.uint8], channels: int) -> Iterator[tuple[Any, Any]]:
+    """Sums of rows, their number divisible by 3, in 16 bits as far as these hold them: twice as fast as in 32.
+
+    So do sums of 255 samples, and of three squares of samples less 128.
+    """
+    scratch = np.empty((min(_ROWS, len(rows)), rows.shape[1]), np.uint16)
+    for start in range(0, len(rows), _ROWS):
+        block = rows[start : start + _ROWS]
+        wide = scratch[: len(block)]
+        wide[...] = block
+        sums = _by_channel(np.add.reduce(wide, axis=0, dtype=np.uint16), channels)
+        wide -= np.uint16(_MIDDLE)  # modulo 2**16, and so is the square
+        np.multiply(wide, wide, out=wide)
+        threes = np.add.reduce(wide.reshape(-1, 3, rows.shape[1]), axis=1, dtype=np.uint16)
+        squares = _by_channel(np.add.reduce(threes, axis=0, dtype=np.uint32), channels)
+        # x*x = (x - m)**2 + 2*m*x - m*m
+        yield sums, squares + 2 * _MIDDLE * sums - _MIDDLE**2 * (block.size // channels)
 
 
 def _by_channel(row: npt.NDArray[Any], channels: int) -> Integers:
