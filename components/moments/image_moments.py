@@ -4,7 +4,7 @@ Samples are integers, so that sums of them and of their squares are, too. Nothin
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -221,48 +221,41 @@ def _sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers, Integers, Intege
 
 def channel_sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers]:
     """Sums of the samples, uint8 or uint16 [pixels, channels], and of their squares: exact, int64 [channels]."""
-    total = np.zeros(table.shape[1], np.int64)
-    squares = np.zeros(table.shape[1], np.int64)
-    for sums in _blocks(table):
-        total += sums[0]
-        squares += sums[1]
-    return total, squares
-
-
-def _blocks(table: npt.NDArray[Any]) -> Iterator[tuple[Any, Any]]:
     pixels, channels = table.shape
+    total, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
     at = 0
-    if table.dtype == np.uint8:
-        rows = pixels // _PIXELS // 3 * 3
+    rows = pixels // _PIXELS // 3 * 3
+    if table.dtype == np.uint8 and rows:
         at = rows * _PIXELS
-        yield from _wide_blocks(table[:at].reshape(rows, _PIXELS * channels), channels)
+        total, squares = _wide_sums(table[:at].reshape(rows, _PIXELS * channels), channels)
     step = max(1, _BLOCK // channels)
     for start in range(at, pixels, step):
         values = table[start : start + step].astype(np.int64)
-        yield values.sum(axis=0), (values * values).sum(axis=0)
+        total += values.sum(axis=0)
+        squares += (values * values).sum(axis=0)
+    return total, squares
 
 
-def _wide_blocks(rows: npt.NDArray[np.uint8], channels: int) -> Iterator[tuple[Any, Any]]:
-    """Sums of rows, their number divisible by 3, in 16 bits as far as these hold them: twice as fast as in 32.
+def _wide_sums(rows: npt.NDArray[np.uint8], channels: int) -> tuple[Integers, Integers]:
+    """Of rows, their number divisible by 3, in 16 bits as far as these hold the sums: twice as fast as in 32.
 
-    So do sums of 255 samples, and of three squares of samples less 128.
+    They hold sums of 255 samples, and of three squares of samples less 128.
     """
-    scratch = np.empty((min(_ROWS, len(rows)), rows.shape[1]), np.uint16)
+    width = rows.shape[1]
+    scratch = np.empty((min(_ROWS, len(rows)), width), np.uint16)
+    total, squares = np.zeros(width, np.int64), np.zeros(width, np.int64)
     for start in range(0, len(rows), _ROWS):
         block = rows[start : start + _ROWS]
         wide = scratch[: len(block)]
         wide[...] = block
-        sums = _by_channel(np.add.reduce(wide, axis=0, dtype=np.uint16), channels)
+        total += np.add.reduce(wide, axis=0, dtype=np.uint16)
         wide -= np.uint16(_MIDDLE)  # modulo 2**16, and so is the square
         np.multiply(wide, wide, out=wide)
-        threes = np.add.reduce(wide.reshape(-1, 3, rows.shape[1]), axis=1, dtype=np.uint16)
-        squares = _by_channel(np.add.reduce(threes, axis=0, dtype=np.uint32), channels)
-        # x*x = (x - m)**2 + 2*m*x - m*m
-        yield sums, squares + 2 * _MIDDLE * sums - _MIDDLE**2 * (block.size // channels)
-
-
-def _by_channel(row: npt.NDArray[Any], channels: int) -> Integers:
-    return np.asarray(row.reshape(-1, channels).sum(axis=0, dtype=np.int64))
+        threes = np.add.reduce(wide.reshape(-1, 3, width), axis=1, dtype=np.uint16)
+        squares += np.add.reduce(threes, axis=0, dtype=np.uint32)
+    sums, around = (row.reshape(-1, channels).sum(axis=0) for row in (total, squares))
+    # x*x = (x - m)**2 + 2*m*x - m*m
+    return sums, around + 2 * _MIDDLE * sums - _MIDDLE**2 * (rows.size // channels)
 
 
 def _extreme(table: npt.NDArray[Any], pick: Any) -> npt.NDArray[Any]:
