@@ -1,5 +1,6 @@
 """Encoded images of a batch of rows -> their sums, decoded a few at a time, so that memory is bounded by these."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -44,7 +45,8 @@ class _Decoder:
     def __init__(self, feature: Feature, piece_bytes: int, *, each: bool) -> None:
         assert feature.image is not None
         self._image, self._piece_bytes, self._each = feature.image, piece_bytes, each
-        self._decode = {bits: _traced(feature, bits) for bits in (8, 16)}
+        # Traced when the first image of its depth comes, which takes tenths of a second.
+        self._decode = functools.cache(functools.partial(_traced, feature))
 
     def __call__(self, column: Any) -> ImageColumn:
         texts = _dense(column)
@@ -61,7 +63,7 @@ class _Decoder:
         for kind, bits in dict.fromkeys((found.kind, found.bits) for found in headers):
             rows = np.array([at for at, found in enumerate(headers) if (found.kind, found.bits) == (kind, bits)])
             for piece in _cut(rows, pixels[rows] * (self._image.channels * bits // 8), self._piece_bytes):
-                yield from self._piece(self._decode[bits], texts, piece)
+                yield from self._piece(self._decode(bits), texts, piece)
 
     def _piece(self, decode: Any, texts: npt.NDArray[np.object_], rows: Integers) -> Iterator[Any]:
         """Rows, samples and pixels of what can be decoded; bisects, where something cannot and is to be left out."""
