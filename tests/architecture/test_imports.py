@@ -108,6 +108,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "pipeline.inputs": (),
     "components.parity": (),
     "components.trainer.input_data": ("tensorflow",),
+    "components.trainer.sound_images": ("tensorflow",),
+    "components.frozen.image_header": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
     "components.trainer.streams": ("tensorflow",),
     "components.trainer.options": (),
