@@ -20,6 +20,7 @@ from components.example_gen.component import ArrowExampleGen, base_and_pattern
 from components.example_gen.custom_options import custom_config
 from components.example_gen.span_pattern import has_span
 from components.feature_plan import FeaturePlan
+from components.parity.component import ParityCheck
 from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import PipelineConfig
@@ -98,6 +99,16 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         example_splits=["eval"],
         eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds, plan.weight),
     )
+    parity = ParityCheck(
+        examples=examples,
+        schema=schema,
+        transform_graph=transform_graph,
+        model=model,
+        split="eval",
+        rows=config.parity.rows,
+        max_ulps=config.parity.max_ulps,
+        code_digest=code_digest(),
+    )
     pusher = tfx.components.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
@@ -105,6 +116,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(root / "serving"))
         ),
     )
+    pusher.add_upstream_node(parity)
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=str(root / "artifacts"),
@@ -118,6 +130,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             *([] if config.drift.baseline and not compared else [latest]),
             drift,
             trainer,
+            parity,
             evaluator,
             pusher,
         ],

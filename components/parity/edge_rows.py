@@ -11,7 +11,8 @@ from components.parity.reference import Row
 
 _UNSEEN = b"\x01 not in any vocabulary"
 _FLOAT32 = np.finfo(np.float32)
-_INT64 = np.iinfo(np.int64)
+# Beyond it float64 does not tell whole numbers apart, and the transform promises no ulp.
+_LARGEST_WHOLE = 2**53 - 1
 
 
 def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
@@ -49,7 +50,7 @@ def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
         "nan": row(lambda f: _nonfinite(f, float("nan"))),
         "pos_inf": row(lambda f: _nonfinite(f, float("inf"))),
         "neg_inf": row(lambda f: _nonfinite(f, float("-inf"))),
-        "largest": row(lambda f: float(_FLOAT32.max) if f.dtype == "float32" else int(_INT64.max)),
+        "largest": row(lambda f: float(_FLOAT32.max) if f.dtype == "float32" else _LARGEST_WHOLE),
         "lowest": row(_lowest),
         "data_min": row(lambda f: _seen(constants, f, "min", np.min)),
         "data_max": row(lambda f: _seen(constants, f, "max", np.max)),
@@ -77,10 +78,11 @@ def _nonfinite(feature: Feature, value: float) -> float | None:
 def _lowest(feature: Feature) -> float | int | None:
     if feature.log1p and feature.nonfinite == "error":
         return None
-    return float(_FLOAT32.min) if feature.dtype == "float32" else int(_INT64.min)
+    return float(_FLOAT32.min) if feature.dtype == "float32" else -_LARGEST_WHOLE
 
 
 def _seen(constants: NormalizationConstants, feature: Feature, bound: str, pick: Callable[..., Any]) -> float | int:
     value = float(pick(getattr(constants[feature.name], bound)))
     raw = float(np.expm1(value)) if feature.log1p else value
-    return float(np.float32(raw)) if feature.dtype == "float32" else round(raw)
+    whole = max(-_LARGEST_WHOLE, min(_LARGEST_WHOLE, round(raw)))
+    return float(np.float32(raw)) if feature.dtype == "float32" else whole

@@ -302,6 +302,8 @@ WRONG = {
     "spans of a bundled data set": (spans('dataset = "flights"'), "but here is dataset 'flights'"),
     "drift limit": (with_key("drift", "sigma_ratio = 0.5"), "drift: The drift limit sigma_ratio must be finite"),
     "drift action": (with_key("drift", 'action = "stop"'), "drift: action must be one of 'warn', 'block', 'off'"),
+    "parity rows": (with_key("parity", "rows = 0"), "parity.rows must be at least 1"),
+    "parity ulps": (with_key("parity", "max_ulps = 0.1"), "parity.max_ulps at least 0.5"),
     "beam mode": (with_key("beam", 'running_mode = "fast"'), "beam: running_mode must be one of 'in_memory'"),
     "workers in memory": (with_key("beam", "workers = 2"), "beam.workers = 2 needs beam.running_mode"),
     "fanout negative": (with_key("beam", "fanout = -1"), "beam.fanout must be at least 0"),

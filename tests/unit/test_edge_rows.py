@@ -1,12 +1,12 @@
 """Edge rows: which values they hold, and which features keep their usual ones."""
 
 import numpy as np
+from hand_constants import number, words
 
 from components.constants import FeatureConstants, NormalizationConstants
 from components.feature_plan import FeaturePlan
 from components.parity.edge_rows import edge_rows
 from components.parity.reference import Row
-from tests.support.hand_constants import number, words
 
 
 def _rows(*features: FeatureConstants) -> dict[str, Row]:
@@ -26,7 +26,7 @@ def test_floats_take_every_edge() -> None:
 def test_whole_numbers_have_no_nan_but_extremes() -> None:
     rows = _rows(number("y", dtype="int64"))
     assert rows["nan"]["y"] == [7]
-    assert (rows["lowest"]["y"], rows["largest"]["y"]) == ([-(2**63)], [2**63 - 1])
+    assert (rows["lowest"]["y"], rows["largest"]["y"]) == ([-(2**53 - 1)], [2**53 - 1])
 
 
 def test_what_a_policy_refuses_stays_usual() -> None:
