@@ -38,7 +38,8 @@ def recounted(plan: FeaturePlan) -> tuple[Feature, ...]:
 def sampled(files: Sequence[str], sample_bytes: int, seed: int) -> tuple[str, ...]:
     """All files where they fit into ``sample_bytes``, else whole ones drawn by ``seed``; at least one, in order."""
     order = np.random.default_rng(seed).permutation(len(files)).tolist()
-    chosen, size = [], 0
+    chosen: list[int] = []
+    size = 0
     for at in order:
         size += int(tf.io.gfile.stat(files[at]).length)
         if chosen and size > sample_bytes:
