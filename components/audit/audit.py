@@ -60,8 +60,8 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     constants = frozen.constants
     findings, features = audit_graph(frozen)
     if constants.provenance.source:
-        figures = {"data": PINNED, "source": constants.provenance.source, "features": features}
-        return Verdict("audit", findings, figures=figures)
+        pinned = {"data": PINNED, "source": constants.provenance.source, "features": features}
+        return Verdict("audit", findings, figures=pinned)
     if evidence.split not in evidence.statistics:
         raise DataError(
             f"The audit needs StatisticsGen's statistics of the split {evidence.split!r} but got those of "

@@ -147,7 +147,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.audit.expected": (),
     "components.audit.exact_recount": (),
     "components.audit.statistics": (),
-    "components.audit.audit": ("tensorflow",),
+    "components.audit": ("tensorflow",),
     "components.audit.component": ("tensorflow", "tfx"),
     "pipeline.where": (),
 }
