@@ -21,6 +21,7 @@ _MODULE_OF = {
     "ConstantsArtifact": "components.artifacts",
     "CheckBlessing": "components.artifacts",
     "DriftGate": "components.drift.component",
+    "ConstantsAudit": "components.audit.component",
 }
 
 __all__ = list(_MODULE_OF)

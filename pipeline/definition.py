@@ -15,6 +15,7 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
+from components.audit.component import ConstantsAudit
 from components.drift.component import DriftGate
 from components.example_gen.component import ArrowExampleGen, base_and_pattern
 from components.example_gen.custom_options import custom_config
@@ -64,6 +65,14 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
+    audit = ConstantsAudit(
+        examples=examples,
+        statistics=statistics,
+        transform_graph=transform_graph,
+        sample_bytes=config.audit.sample_bytes,
+        seed=config.audit.seed,
+        code_digest=code_digest(),
+    )
     latest = _latest_blessed_model()
     drift = DriftGate(
         constants=transform.outputs["constants"],
@@ -86,6 +95,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             "model_digest": model_digest(config.trainer.model),
         },
     )
+    trainer.add_upstream_node(audit)
     trainer.add_upstream_node(drift)
     model = trainer.outputs["model"]
     # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.
@@ -127,6 +137,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             validator,
             gate,
             transform,
+            audit,
             *([] if config.drift.baseline and not compared else [latest]),
             drift,
             trainer,

@@ -82,6 +82,14 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "components.frozen",
         "components.verdict",
     ),
+    "components.audit": (*PURE, "components.frozen", "components.parity", "components.verdict"),
+    "components.audit.component": (
+        *PURE,
+        "components.artifacts",
+        "components.audit",
+        "components.frozen",
+        "components.verdict",
+    ),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -166,6 +174,11 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.drift.gate": (),
     "components.drift.baseline": ("tensorflow",),
     "components.drift.component": ("tensorflow", "tfx"),
+    "components.audit.expected": (),
+    "components.audit.exact_recount": (),
+    "components.audit.statistics": (),
+    "components.audit": ("tensorflow",),
+    "components.audit.component": ("tensorflow", "tfx"),
     "pipeline.where": (),
 }
 
