@@ -35,31 +35,48 @@ def nodes_by_name(graph_def: tf.compat.v1.GraphDef) -> dict[str, tf.compat.v1.No
     return {node.name: node for node in graph_def.node}
 
 
-def constants_behind(nodes: Nodes, tensor: str) -> Floats:
+def bearing(nodes: Nodes) -> frozenset[str]:
+    """The float64 ``Const`` nodes and all that depends on one, so that a walk need not enter thousands of columns."""
+    consumers: dict[str, list[str]] = {}
+    for node in nodes.values():
+        for source in node.input:
+            consumers.setdefault(source.partition(":")[0], []).append(node.name)
+    float64 = tf.float64.as_datatype_enum
+    waiting = [node.name for node in nodes.values() if node.op == "Const" and node.attr["dtype"].type == float64]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += consumers.get(name, ())
+    return frozenset(found)
+
+
+def constants_behind(nodes: Nodes, within: frozenset[str], tensor: str) -> Floats:
     """float64 [n]: the distinct values (by their bits) of all float64 ``Const`` nodes behind a tensor.
 
-    Where features were stacked into a block and cut apart again, only a feature's own row or columns count.
+    Where features were stacked into a block and cut apart again, only a feature's own row or columns count. ``within``
+    is what ``bearing`` gives.
     """
-    values = [np.ravel(value) for value in _walk(nodes, tensor)]
+    values = [np.ravel(value) for value in _walk(nodes, within, tensor)]
     bits = np.unique(np.concatenate(values).view(np.uint64)) if values else np.zeros(0, np.uint64)
     return bits.view(np.float64)
 
 
-def _walk(nodes: Nodes, end: str) -> Iterator[Floats]:
+def _walk(nodes: Nodes, within: frozenset[str], end: str) -> Iterator[Floats]:
     waiting: list[tuple[str, Part | None]] = [(end, None)]
     seen: set[tuple[str, Part | None]] = set()
     while waiting:
         at = waiting.pop()
-        if at in seen:
-            continue
-        seen.add(at)
         tensor, part = at
         name, _, number = tensor.partition(":")
+        if at in seen or name not in within:
+            continue
+        seen.add(at)
         node = nodes[name]
         if node.op == "Const":
-            if node.attr["dtype"].type == tf.float64.as_datatype_enum:
-                value = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
-                yield part.of(value) if part else value
+            value = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+            yield part.of(value) if part else value
             continue
         inputs = [source for source in node.input if not source.startswith("^")]
         cut = _cut(nodes, node, int(number or 0))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from components.audit.const_walk import constants_behind, nodes_by_name
+from components.audit.const_walk import bearing, constants_behind, nodes_by_name
 from components.audit.expected import center_and_scale, every_number, swapped
 from components.constants import NormalizationConstants
 from components.feature_plan import model_name
@@ -20,9 +20,11 @@ Floats = npt.NDArray[np.float64]
 def standing_constants(graph: FrozenGraph) -> dict[str, Floats]:
     """The distinct float64 constants behind each normalized feature's output, by the schema's own name."""
     nodes = nodes_by_name(graph.graph_def)
+    within = bearing(nodes)
+    ends = {feature.name: graph.outputs[model_name(feature.name)] for feature in graph.constants.plan.normalized}
     return {
-        feature.name: np.concatenate([constants_behind(nodes, end) for end in graph.outputs[model_name(feature.name)]])
-        for feature in graph.constants.plan.normalized
+        name: np.concatenate([constants_behind(nodes, within, tensor) for tensor in tensors])
+        for name, tensors in ends.items()
     }
 
 
