@@ -68,7 +68,8 @@ def as_json(result: RunResult) -> dict[str, Any]:
 
 def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, log: Path) -> RunResult:
     """Reads constants, metrics, baseline and model from the components' artifacts; what is not there is left out."""
-    from pipeline.evaluation import read_labels, read_metrics
+    from components.report.evaluation import read_metrics
+    from pipeline.labels import read_labels
     from pipeline.run_constants import constants_of
     from pipeline.run_rows import ROWS_LEFT_OUT, first_artifact
 
@@ -97,7 +98,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
 
 
 def _pushed_model(results: "Mapping[str, NodeResult]") -> tuple[str | None, list[str]]:
-    from pipeline.evaluation import unmet_thresholds
+    from components.report.evaluation import unmet_thresholds
     from pipeline.run_rows import first_artifact
 
     pushed = first_artifact(results, "PushedModel")
