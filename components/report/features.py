@@ -84,7 +84,7 @@ def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
     for index in list(np.ndindex(one.mean.shape))[:most]:
         quartiles = None
         if one.quartiles is not None:
-            low, middle, high = (float(one.quartiles[(i, *index)]) for i in range(3))
+            low, middle, high = (float(one.quartiles[place]) for place in [(i, *index) for i in range(3)])
             quartiles = (low, middle, high)
         yield Statistic(
             label=", ".join(map(str, index)),

@@ -1,5 +1,6 @@
 """Histograms of raw values as StatisticsGen counted them, and of normalized ones."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +32,7 @@ def _of_buckets(buckets: Any, source: str) -> Histogram | None:
     if not buckets:
         return None
     edges = [buckets[0].low_value, *(bucket.high_value for bucket in buckets)]
-    if not all(map(math.isfinite, edges)) or any(a > b for a, b in zip(edges, edges[1:], strict=False)):
+    if not all(map(math.isfinite, edges)) or any(a > b for a, b in itertools.pairwise(edges)):
         return None
     counts = [float(bucket.sample_count) for bucket in buckets]
     if edges[0] == edges[-1]:  # a constant: TFDV gives it buckets without a width
