@@ -63,7 +63,8 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
             return nothing
 
     constants = read("constants", sources.transform_graph, _constants, None)
-    raw = read("statistics", sources.statistics, _raw_histograms, {})
+    no_histograms: dict[str, Histogram] = {}
+    raw = read("statistics", sources.statistics, _raw_histograms, no_histograms)
     fed = read("check of what was fed", sources.model_run, _fed, None)
     verdicts = [read("verdict", uri, _verdict, None) for uri in sources.verdicts]
     return RunFacts(

@@ -2,8 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 from tensorflow_metadata.proto.v0 import statistics_pb2
@@ -86,13 +86,13 @@ def fed_histograms(fed: Verdict | None) -> dict[str, Histogram]:
     return found
 
 
-def _is_numbers(values: Any) -> bool:
+def _is_numbers(values: Any) -> TypeGuard[Sequence[float]]:
     return isinstance(values, list | tuple) and all(
         isinstance(value, int | float) and math.isfinite(value) for value in values
     )
 
 
-def _trimmed(edges: list[float], counts: list[float]) -> Histogram:
+def _trimmed(edges: Sequence[float], counts: Sequence[float]) -> Histogram:
     """Without the empty bins at both ends."""
     filled = [at for at, count in enumerate(counts) if count]
     first, last = filled[0], filled[-1]
