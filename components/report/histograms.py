@@ -81,7 +81,7 @@ def fed_histograms(fed: Verdict | None) -> dict[str, Histogram]:
         edges, counts = fed.figures.get("edges"), histogram
         if isinstance(histogram, Mapping):
             edges, counts = histogram.get("edges"), histogram.get("counts")
-        if _is_numbers(edges) and _is_numbers(counts) and len(edges) == len(counts) + 1 and sum(counts):
+        if _is_numbers(edges) and _is_numbers(counts) and len(edges) == len(counts) + 1 and any(counts):
             found[name] = _trimmed(edges, counts)
     return found
 
