@@ -32,6 +32,7 @@ class RunResult:
       left_out: rows that lacked a required column and were left out.
       cached: components that came from the cache.
       peak_bytes: largest resident memory of this process or one of its workers.
+      report: absolute path of the report; None where none could be made.
     """
 
     constants: NormalizationConstants | None
@@ -45,6 +46,7 @@ class RunResult:
     left_out: int
     peak_bytes: int
     elapsed: float = 0.0
+    report: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -59,7 +61,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "rows": result.constants.rows if result.constants is not None else None,
         "metrics": {name: value if math.isfinite(value) else None for name, value in result.metrics.items()},
         "model": result.model,
-        "report": None,
+        "report": result.report,
         "transform_graph": result.transform_graph,
         "log": result.log,
         "seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},
@@ -68,7 +70,8 @@ def as_json(result: RunResult) -> dict[str, Any]:
 
 def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, log: Path) -> RunResult:
     """Reads constants, metrics, baseline and model from the components' artifacts; what is not there is left out."""
-    from pipeline.evaluation import read_labels, read_metrics
+    from components.report.evaluation import read_metrics
+    from pipeline.labels import read_labels
     from pipeline.run_constants import constants_of
     from pipeline.run_rows import ROWS_LEFT_OUT, first_artifact
 
@@ -97,7 +100,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
 
 
 def _pushed_model(results: "Mapping[str, NodeResult]") -> tuple[str | None, list[str]]:
-    from pipeline.evaluation import unmet_thresholds
+    from components.report.evaluation import unmet_thresholds
     from pipeline.run_rows import first_artifact
 
     pushed = first_artifact(results, "PushedModel")

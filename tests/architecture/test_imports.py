@@ -90,6 +90,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "components.frozen",
         "components.verdict",
     ),
+    "components.report": (*PURE, "components.frozen", "components.verdict"),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -179,6 +180,9 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.audit.statistics": (),
     "components.audit": ("tensorflow",),
     "components.audit.component": ("tensorflow", "tfx"),
+    "components.report.render": (),
+    "components.report.collect": ("tensorflow",),
+    "components.report.curves": ("tensorflow",),
     "pipeline.where": (),
 }
 

@@ -14,7 +14,7 @@ def test_metrics_of_the_candidate_over_all_rows_by_flat_name() -> None:
     from google.protobuf import text_format
     from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
-    from pipeline.evaluation import flat_metrics
+    from components.report.evaluation import flat_metrics
 
     assert tfma.BASELINE_KEY == "baseline"
     overall = """
@@ -36,7 +36,7 @@ def test_a_missed_threshold_is_named_with_value_and_bound() -> None:
     from google.protobuf import text_format
     from tensorflow_model_analysis.proto import validation_result_pb2
 
-    from pipeline.evaluation import failed_bounds
+    from components.report.evaluation import failed_bounds
 
     text = """
       metric_validations_per_slice {
@@ -61,7 +61,7 @@ def test_a_missed_threshold_is_named_with_value_and_bound() -> None:
 def test_labels_of_a_split_are_read_and_rows_without_one_skipped(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from pipeline.evaluation import read_labels
+    from pipeline.labels import read_labels
 
     def example(*labels: bytes) -> bytes:
         feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=labels))

@@ -1,10 +1,11 @@
-"""The Evaluator's results as numbers and sentences, and the labels that its baseline needs."""
+"""The Evaluator's results as numbers and sentences."""
 
-from collections.abc import Iterable
-from pathlib import Path
+import json
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.feature_plan import Feature
+from components.report.facts import Evaluation, Metric
 
 # One name for one quantity, whatever Keras or TFMA calls it.
 _FLAT_NAMES = {
@@ -18,7 +19,8 @@ _FLAT_NAMES = {
     "categorical_crossentropy": "loss",
 }
 _BASELINE_MODEL = "baseline"  # TFMA's name for the model that the candidate is compared with
-_BATCH = 10_000  # rows parsed at once; parsing one column is then bound by reading
+_CONFIG_FILE = "eval_config.json"
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def read_metrics(evaluation_uri: str) -> dict[str, float]:
@@ -26,6 +28,49 @@ def read_metrics(evaluation_uri: str) -> dict[str, float]:
     import tensorflow_model_analysis as tfma
 
     return flat_metrics(tfma.load_metrics(evaluation_uri))
+
+
+def evaluation_facts(evaluation_uri: str, metrics: Mapping[str, float] | None = None) -> Evaluation:
+    """Metrics beside their bounds, and what was missed.
+
+    Args:
+      evaluation_uri: of the Evaluator's ModelEvaluation.
+      metrics: by flat name, those of the baseline as ``baseline_<name>``; read from the artifact if None.
+    """
+    found = read_metrics(evaluation_uri) if metrics is None else metrics
+    bounds = required_bounds(evaluation_uri)
+    shown = (
+        # A score that knows nothing has this area whatever the data are.
+        Metric(name, value, 0.5 if name == "auc" else found.get(f"baseline_{name}"), bounds.get(name, ""))
+        for name, value in found.items()
+        if not name.startswith("baseline_")
+    )
+    return Evaluation(tuple(shown), tuple(unmet_thresholds(evaluation_uri)))
+
+
+def required_bounds(evaluation_uri: str) -> dict[str, str]:
+    """What the Evaluator's configuration requires, in words, by flat name; empty for an artifact without one."""
+    import tensorflow as tf
+    import tensorflow_model_analysis as tfma
+    from google.protobuf import json_format
+
+    path = f"{evaluation_uri.rstrip('/')}/{_CONFIG_FILE}"
+    if not tf.io.gfile.exists(path):
+        return {}
+    with tf.io.gfile.GFile(path) as file:
+        table = json.loads(file.read())
+    config = json_format.ParseDict(table["evalConfig"], tfma.EvalConfig(), ignore_unknown_fields=True)
+    found = {}
+    for metric in (metric for spec in config.metrics_specs for metric in spec.metrics):
+        name = _WORD.sub("_", metric.class_name).lower()
+        bounds = []
+        if metric.threshold.HasField("value_threshold"):
+            bounds.append(_bound(metric.threshold, is_change=False))
+        if metric.threshold.HasField("change_threshold"):
+            bounds.append(f"change {_bound(metric.threshold, is_change=True)}")
+        if bounds:
+            found[_FLAT_NAMES.get(name, name)] = ", ".join(bounds)
+    return found
 
 
 def flat_metrics(slices: Iterable[Any]) -> dict[str, float]:
@@ -77,18 +122,3 @@ def _bound(threshold: Any, is_change: bool) -> str:
     if value.HasField("upper_bound"):
         sides.append(f"at most {value.upper_bound.value:.4g}")
     return " and ".join(sides)
-
-
-def read_labels(examples_uri: str, split: str, label: Feature) -> list[Any]:
-    """The label of every row of a split that has one, in file order: bytes, int or float."""
-    import tensorflow as tf
-
-    from components.frozen.record_files import compression_of
-
-    files = sorted(str(file) for file in (Path(examples_uri) / f"Split-{split}").glob("*"))
-    dtype = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}[label.dtype]
-    spec = {label.name: tf.io.VarLenFeature(dtype)}
-    compression = compression_of(files[0]) if files else ""
-    rows = tf.data.TFRecordDataset(files, compression_type=compression).batch(_BATCH)
-    parsed = rows.map(lambda batch: tf.io.parse_example(batch, spec)[label.name].values, num_parallel_calls=2)
-    return [value for values in parsed.as_numpy_iterator() for value in values.tolist()]
