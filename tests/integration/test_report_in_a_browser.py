@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_facts import HOSTILE, run
 
 from components.report.render import render
-from tests.support.report_facts import HOSTILE, run
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "report-screenshots"
 FEATURES = 2000

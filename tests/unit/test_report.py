@@ -6,11 +6,11 @@ import re
 import time
 
 import pytest
+from report_facts import HOSTILE, run
 
 from components.report.facts import RunFacts
 from components.report.payload import embedded, json_number
 from components.report.render import render
-from tests.support.report_facts import HOSTILE, run
 
 PLOTLY_BYTES = 5_000_000  # its bundle, which every page holds
 
