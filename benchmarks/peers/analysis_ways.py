@@ -29,7 +29,7 @@ def _keras_adapt(rows: Rows, _: Path) -> Work:
     class Stacked:
         """In the place of a FrozenTransform, so that the pipeline is that of our trainer: parses and stacks."""
 
-        plan = types.SimpleNamespace(label=None, weight=None)
+        plan = types.SimpleNamespace(label=None, weight=None, images=())
 
         def parse(self, serialized: Any) -> Any:
             return tf.io.parse_example(serialized, rows.spec)

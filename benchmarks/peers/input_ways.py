@@ -107,7 +107,7 @@ def _parse_only(task: Task) -> Any:
     import tensorflow as tf
 
     class ParseOnly:
-        plan = types.SimpleNamespace(label=None, weight=None)
+        plan = types.SimpleNamespace(label=None, weight=None, images=())
 
         def parse(self, serialized: Any) -> Any:
             return tf.io.parse_example(serialized, task.spec)
