@@ -6,6 +6,8 @@ each other no harm, because they write the same.
 """
 
 import dataclasses
+import posixpath
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -18,6 +20,9 @@ from components.cache.envelope import seal, unseal
 # A window of 28 days of 300 MB each, read and measured, and a fifth to spare.
 DEFAULT_MAX_BYTES = 10 << 30
 _ENTRY, _USED = "entry", "used"
+# What a cache keeps, and how ``components.cache.envelope.key_of`` names it.
+KINDS = ("columns", "examples", "statistics")
+_KEY = re.compile("[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +31,16 @@ class CacheOptions:
 
     Attributes:
       folder: a path or URI.
-      max_bytes: of all files below it; the entries that were not used for longest leave first.
+      max_bytes: of all entries; those that were not used for longest leave first.
     """
 
     folder: str
     max_bytes: int = DEFAULT_MAX_BYTES
 
     def shelf(self, kind: str) -> "Shelf":
-        """The entries of one kind."""
+        """The entries of one of the ``KINDS``."""
+        if kind not in KINDS:
+            raise ValueError(f"A cache keeps {KINDS}, but not {kind!r}.")
         return Shelf(f"{self.folder.rstrip('/')}/{kind}")
 
 
@@ -79,11 +86,15 @@ class Shelf:
 
 
 def trim(options: CacheOptions) -> list[str]:
-    """Removes entries, the least recently used first, until all files together have at most ``max_bytes``.
+    """Removes entries, the least recently used first, until all of them together have at most ``max_bytes``.
+
+    What is no entry (of a kind that a cache keeps, with a key's name) is neither counted nor touched: the folder may
+    hold somebody's other files.
 
     Returns the removed entries' folders.
     """
-    entries = [entry for kind in _folders(options.folder) for entry in _folders(kind)]
+    kinds = [kind for kind in _folders(options.folder) if posixpath.basename(kind) in KINDS]
+    entries = [entry for kind in kinds for entry in _folders(kind) if _KEY.fullmatch(posixpath.basename(entry))]
     sizes = {entry: _size(entry) for entry in entries}
     total, removed = sum(sizes.values()), []
     for entry in sorted(entries, key=lambda entry: (_last_used(entry), entry)):

@@ -86,7 +86,8 @@ class SpanStore:
         if payload is None:
             return None
         kept = json.loads(payload)
-        folder = posixpath.join(work, key)
+        # A folder of its own: two spans of the same content have one key, and each its files.
+        folder = posixpath.join(work, f"{key}-{uuid.uuid4().hex}")
         tf.io.gfile.makedirs(folder)
         files = []
         for split, name, rows, size, sha256 in kept["files"]:
@@ -131,8 +132,15 @@ class SpanStore:
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """A second name for a local file where the file system can, else a copy; the files are never written again."""
+    """A second name for a local file where the file system can, else a copy; the files are never written again.
+
+    What was at ``target`` is taken away first: written over, it would change the file behind all its other names.
+    """
     if "://" not in source and "://" not in target:
+        if os.path.exists(target):
+            if os.path.samefile(source, target):
+                return
+            os.unlink(target)
         try:
             os.link(source, target)
             return

@@ -121,6 +121,20 @@ def test_one_day_more_reads_that_day_only_and_gives_the_files_of_a_run_from_scra
     assert again.totals == found.totals
 
 
+def test_days_of_the_same_content_each_keep_their_rows(tmp_path: Path) -> None:
+    """A file that was delivered twice is one entry of the cache, and two days of the window."""
+    write_days(tmp_path, 1)
+    before = run(tmp_path / "1", node(tmp_path))
+    thrice = {name: [row for row in rows for _ in range(3)] for name, rows in expected_f1_f10(day(1)).items()}
+    for again in (2, 3):
+        write_csv(tmp_path / "in" / f"day-{again}" / "t.csv", ["f1", "f10"], day(1))
+    for name in ("2", "3"):
+        found = run(tmp_path / name, node(tmp_path))
+        assert (found.spans, found.totals["rows_read"]) == ([1, 2, 3], 90)
+        assert rows_by_f1(found.folder) == thrice
+    assert rows_by_f1(before.folder) == expected_f1_f10(day(1))
+
+
 def test_a_changed_span_is_read_again_and_no_other(tmp_path: Path, parsed: list[str]) -> None:
     write_days(tmp_path, 1, 2, 3)
     run(tmp_path / "1", node(tmp_path))

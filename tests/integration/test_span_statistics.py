@@ -195,3 +195,13 @@ def test_a_cache_behind_tf_io_gfile(project: Project) -> None:
     assert project.run(refuse, cache=remote).statistics.to_bytes() == first.statistics.to_bytes()
     project.run(refuse, cache=CacheOptions(remote.folder, 0))
     assert project.run(cache=remote).reused == ()
+
+
+def test_what_is_no_entry_is_never_removed(project: Project) -> None:
+    kept = [project.folder / "cache" / "raw" / "2013-01-01", project.folder / "cache" / "statistics" / "notes"]
+    for folder in kept:
+        folder.mkdir(parents=True)
+        (folder / "file.csv").write_text("x" * 1000)
+    project.run(cache=CacheOptions(project.cache.folder, 1))
+    assert project.entries() == []
+    assert all((folder / "file.csv").exists() for folder in kept)
