@@ -121,7 +121,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except ComponentError as error:
         if error.bad_input:
             return _say(" ".join(str(error).split()), BAD_INPUT)
-        return _say(f"{error}\nLog: {error.log}", FAILED)
+        report = f"\nReport: {error.report}" if error.report else ""
+        return _say(f"{error}{report}\nLog: {error.log}", FAILED)
     if arguments.json:
         print(json.dumps(as_json(result)))
     else:

@@ -15,6 +15,7 @@ class ComponentError(Exception):
     Attributes:
       component: the node's id.
       log: path of the log with the whole story.
+      report: path of the run's report; empty without one.
       bad_input: the cause is the user's input (data, schema, configuration), not the program.
     """
 
@@ -23,6 +24,7 @@ class ComponentError(Exception):
         super().__init__(message)
         self.component = component
         self.log = log
+        self.report = ""
         self.bad_input = bad_input
 
 
@@ -32,6 +34,17 @@ def own_error(error: BaseException) -> str:
     A wrapper (Beam's copy of an exception with the step's name, a remote traceback as text, TFX's failed execution)
     is followed to its origin; an error that code raised on purpose ``from`` another one is kept.
     """
+    kind, message = _kind_and_message(error)
+    return f"{kind}: {_shortened(message)}".removesuffix(": ")
+
+
+def whole_error(error: BaseException) -> str:
+    """What ``own_error`` gives, with all lines of the message."""
+    kind, message = _kind_and_message(error)
+    return f"{kind}: {message.strip()}".removesuffix(": ")
+
+
+def _kind_and_message(error: BaseException) -> tuple[str, str]:
     origin = _unwrapped(error)
     kind, message = type(origin).__name__, str(origin)
     if "Traceback (most recent call last)" in message:
@@ -40,7 +53,7 @@ def own_error(error: BaseException) -> str:
         found = _LAST_OF_TRACEBACK.search(tail)
         if found:
             kind, message = found["type"], found["message"]
-    return f"{kind}: {_shortened(_BEAM_SUFFIX.sub('', message))}".removesuffix(": ")
+    return kind, _BEAM_SUFFIX.sub("", message)
 
 
 def _unwrapped(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from pipeline import beam_args as beam
 from pipeline import inputs, lock, run_log
 from pipeline.code_digest import model_digest
 from pipeline.config import PipelineConfig
-from pipeline.failure import ComponentError
+from pipeline.failure import ComponentError, own_error
 from pipeline.interrupts import STOPPED_LINE, interruptible
 from pipeline.progress import Display
 from pipeline.run_log import RunLog
@@ -85,7 +86,7 @@ def run(
         schema = inputs.stored_schema(config.data.schema, folder)
         columns = inputs.stored_columns(config.data.schema, folder)
         held.display.note("Loading TFX ...")
-        from pipeline import node_runner, run_result, run_rows
+        from pipeline import node_runner, run_report, run_result, run_rows
         from pipeline.definition import build_pipeline
 
         runner = node_runner.NodeByNodeRunner(
@@ -96,9 +97,15 @@ def run(
             count_rows=run_rows.count_rows,
             stopped=held.stopped,
         )
-        runner.run(build_pipeline(config, folder, schema, columns, digest))
+        report = functools.partial(run_report.write_report, folder, config, runner)
+        try:
+            runner.run(build_pipeline(config, folder, schema, columns, digest))
+        except ComponentError as error:
+            error.report = _report(held, functools.partial(report, failure=error)) or ""
+            raise
         result = run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
-        return dataclasses.replace(result, elapsed=time.monotonic() - started)
+        page = _report(held, functools.partial(report, result=result))
+        return dataclasses.replace(result, elapsed=time.monotonic() - started, report=page)
 
 
 @contextlib.contextmanager
@@ -124,6 +131,20 @@ def session(root: Path, display_of: Callable[[RunLog], Display]) -> Iterator[Ses
             raise
         finally:
             display.close()
+
+
+def _report(held: Session, write: Callable[[], Path]) -> str | None:
+    """The report's path; None, one line on standard error and the whole story in the log where there is none.
+
+    The run is as good, or as bad, without its report.
+    """
+    held.display.close()
+    try:
+        return str(write())
+    except Exception as error:
+        held.log.file.write("".join(traceback.format_exception(error)))
+        print(f"tfx-norm: no report could be made: {own_error(error)}; see the log", file=held.log.err, flush=True)
+        return None
 
 
 def _prepare(config: PipelineConfig, display: Display) -> None:

@@ -40,7 +40,7 @@ def no_rows(finished: Mapping[str, NodeResult], outputs: Outputs) -> int | None:
 
 
 class NodeByNodeRunner(local_dag_runner.LocalDagRunner):
-    """Runs a pipeline with ``run(pipeline)`` and keeps what happened in ``results``.
+    """Runs a pipeline with ``run(pipeline)``; what happened is in ``results``, and in ``record`` once it has begun.
 
     Args:
       display: told of every change.
@@ -68,6 +68,8 @@ class NodeByNodeRunner(local_dag_runner.LocalDagRunner):
         """See the class."""
         super().__init__()
         self.results: dict[str, NodeResult] = {}
+        self.nodes: tuple[str, ...] = ()
+        self.record: RunRecord | None = None
         self._display = display
         self._log = log
         self._use_cache = use_cache
@@ -84,7 +86,8 @@ class NodeByNodeRunner(local_dag_runner.LocalDagRunner):
         nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
         for name in nodes_to_rerun(nodes, self._use_cache, self._from_component):
             nodes[name].execution_options.caching_options.enable_cache = False
-        record = RunRecord(_connection(pipeline), pipeline.pipeline_info.id, run_id)
+        self.nodes = tuple(nodes)
+        self.record = record = RunRecord(_connection(pipeline), pipeline.pipeline_info.id, run_id)
         self._display.start(list(nodes))
         for name in nodes:
             self._display.running(name)

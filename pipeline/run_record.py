@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_metadata import errors
@@ -12,6 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.errors import DataError
 
 _RESULT_PROPERTY = "__execution_result__"
+# Any other state is a failure.
+STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached", mlmd.Execution.RUNNING: "running"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,31 +51,30 @@ class RunRecord:
 
     def __init__(self, connection: mlmd.ConnectionConfig, pipeline: str, run_id: str) -> None:
         """See the class."""
-        self._connection = connection
-        self._pipeline = pipeline
-        self._run_id = run_id
+        self.connection = connection
+        self.pipeline = pipeline
+        self.run_id = run_id
 
     def of(self, node_id: str) -> NodeRecord | None:
         """The node's execution in this run; None where TFX made none."""
-        store = metadata_store.MetadataStore(self._connection)
+        store = metadata_store.MetadataStore(self.connection)
         execution = self._execution(store, node_id)
         if execution is None:
             return None
-        states = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached", mlmd.Execution.RUNNING: "running"}
-        state = states.get(execution.last_known_state, "failed")
+        state = STATES.get(execution.last_known_state, "failed")
         return NodeRecord(state, _outputs(store, execution.id), _message(execution))
 
     def cancel(self, node_id: str) -> None:
         """Marks a node that was interrupted as cancelled, so that the store tells no tale of a running one."""
-        store = metadata_store.MetadataStore(self._connection)
+        store = metadata_store.MetadataStore(self.connection)
         execution = self._execution(store, node_id)
         if execution is not None and execution.last_known_state == mlmd.Execution.RUNNING:
             execution.last_known_state = mlmd.Execution.CANCELED
             store.put_executions([execution])
 
     def _execution(self, store: metadata_store.MetadataStore, node_id: str) -> mlmd.Execution | None:
-        run = store.get_context_by_type_and_name("pipeline_run", self._run_id)
-        node = store.get_context_by_type_and_name("node", f"{self._pipeline}.{node_id}")
+        run = store.get_context_by_type_and_name("pipeline_run", self.run_id)
+        node = store.get_context_by_type_and_name("node", f"{self.pipeline}.{node_id}")
         if run is None or node is None:
             return None
         of_node = {execution.id for execution in store.get_executions_by_context(node.id)}
@@ -120,8 +121,7 @@ def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str
     written = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
     events = [event for event in store.get_events_by_execution_ids([execution_id]) if event.type in written]
     artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])}
-    type_ids = {artifact.type_id for artifact in artifacts.values()}
-    types = {kind.id: kind.name for kind in store.get_artifact_types_by_id(list(type_ids))} if type_ids else {}
+    types = types_of(store, artifacts.values())
     found: dict[str, tuple[OutputArtifact, ...]] = {}
     for event in events:
         artifact = artifacts[event.artifact_id]
@@ -129,6 +129,12 @@ def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str
         key = event.path.steps[0].key
         found[key] = (*found.get(key, ()), output)
     return found
+
+
+def types_of(store: metadata_store.MetadataStore, artifacts: Iterable[mlmd.Artifact]) -> dict[int, str]:
+    """The names of the artifacts' types, by the type's id."""
+    ids = {artifact.type_id for artifact in artifacts}
+    return {kind.id: kind.name for kind in store.get_artifact_types_by_id(list(ids))} if ids else {}
 
 
 def _properties(artifact: mlmd.Artifact) -> dict[str, Any]:

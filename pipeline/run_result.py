@@ -29,6 +29,7 @@ class RunResult:
       log: absolute path of the log.
       seconds: wall time by component.
       elapsed: wall time of the whole run, loading of TFX included.
+      report: absolute path of the report; None where none could be made.
       left_out: rows that lacked a required column and were left out.
       cached: components that came from the cache.
       peak_bytes: largest resident memory of this process or one of its workers.
@@ -45,6 +46,7 @@ class RunResult:
     left_out: int
     peak_bytes: int
     elapsed: float = 0.0
+    report: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -59,7 +61,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "rows": result.constants.rows if result.constants is not None else None,
         "metrics": {name: value if math.isfinite(value) else None for name, value in result.metrics.items()},
         "model": result.model,
-        "report": None,
+        "report": result.report,
         "transform_graph": result.transform_graph,
         "log": result.log,
         "seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},

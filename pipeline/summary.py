@@ -119,7 +119,8 @@ def places(result: RunResult) -> list[str]:
     lines += [f"model            none, it was not blessed: {reason}" for reason in result.reasons]
     if result.transform_graph is not None:
         lines.append(f"transform graph  {result.transform_graph}")
-    return [*lines, "report           none yet", f"log              {result.log}"]
+    report = result.report or "none, see the log"
+    return [*lines, f"report           {report}", f"log              {result.log}"]
 
 
 def _cells(feature: FeatureConstants) -> dict[str, str]:

@@ -63,7 +63,8 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
             return nothing
 
     constants = read("constants", sources.transform_graph, _constants, None)
-    raw = read("statistics", sources.statistics, _raw_histograms, {})
+    none: Mapping[str, Histogram] = {}
+    raw = read("statistics", sources.statistics, _raw_histograms, none)
     fed = read("check of what was fed", sources.model_run, _fed, None)
     verdicts = [read("verdict", uri, _verdict, None) for uri in sources.verdicts]
     return RunFacts(
@@ -90,7 +91,7 @@ def _constants(uri: str) -> NormalizationConstants:
     return FrozenTransform.load(uri).constants
 
 
-def _raw_histograms(uri: str) -> dict[str, Histogram]:
+def _raw_histograms(uri: str) -> Mapping[str, Histogram]:
     folder = uri.rstrip("/")
     files = sorted(tf.io.gfile.glob(f"{folder}/Split-*/{_STATISTICS_FILE}"))
     file = next((file for file in files if "/Split-train/" in file), files[0] if files else None)

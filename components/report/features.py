@@ -84,13 +84,19 @@ def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
     for index in list(np.ndindex(one.mean.shape))[:most]:
         quartiles = None
         if one.quartiles is not None:
-            low, middle, high = (float(one.quartiles[(i, *index)]) for i in range(3))
+            low, middle, high = (float(quartile[index]) for quartile in one.quartiles)
             quartiles = (low, middle, high)
         yield Statistic(
-            label=", ".join(map(str, index)),
-            count=int(one.count[index]),
-            **{name: float(getattr(one, name)[index]) for name in ("min", "max", "mean", "sigma")},
-            **{name: int(getattr(one, name)[index]) for name in ("missing", "nan", "pos_inf", "neg_inf")},
+            ", ".join(map(str, index)),
+            int(one.count[index]),
+            min=float(one.min[index]),
+            max=float(one.max[index]),
+            mean=float(one.mean[index]),
+            sigma=float(one.sigma[index]),
+            missing=int(one.missing[index]),
+            nan=int(one.nan[index]),
+            pos_inf=int(one.pos_inf[index]),
+            neg_inf=int(one.neg_inf[index]),
             quartiles=quartiles,
         )
 
@@ -98,8 +104,8 @@ def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
 def _keys(table: KeyTable) -> Iterator[Statistic]:
     """The most frequent ones; equally frequent ones in byte order."""
     for at in np.argsort(-table.count, kind="stable")[:MAX_KEYS]:
-        floats = {name: float(getattr(table, name)[at]) for name in ("min", "max", "mean", "sigma")}
-        yield Statistic(_text(table.keys[at]), int(table.count[at]), **floats)
+        low, high, mean, sigma = (float(v[at]) for v in (table.min, table.max, table.mean, table.sigma))
+        yield Statistic(_text(table.keys[at]), int(table.count[at]), low, high, mean, sigma)
 
 
 def _normalized(

@@ -46,9 +46,7 @@ def payload(facts: RunFacts, columns: Sequence[Column]) -> dict[str, Any]:
                 **_panel(feature),
             }
         )
-    curves = [
-        [curve.metric, curve.part, curve.epochs, list(map(json_number, curve.values))] for curve in facts.curves
-    ]
+    curves = [[curve.metric, curve.part, curve.epochs, list(map(json_number, curve.values))] for curve in facts.curves]
     return {"columns": [column.key for column in columns], "features": features, "curves": curves}
 
 

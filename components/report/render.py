@@ -35,7 +35,7 @@ def render(facts: RunFacts) -> str:
         script=script,
         plotly=plotly,
         allowed_scripts=f"'{_hash(script)}' '{_hash(plotly)}'",
-        length=max((node.started + node.seconds for node in facts.timeline if node.seconds is not None and node.started is not None), default=0.0),
+        length=max((node.ended for node in facts.timeline), default=0.0),
         scalars=scalars,
         title_of=title_of,
         duration=duration,
@@ -46,7 +46,9 @@ def render(facts: RunFacts) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     return environment.from_string(_part("report.html.jinja"))
 
 
@@ -58,7 +60,7 @@ def _part(name: str) -> str:
 @functools.cache
 def _plotly() -> str:
     """Plotly's own bundle, from its Python package."""
-    return importlib.resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+    return importlib.resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
 
 
 def _hash(script: str) -> str:

@@ -4,7 +4,6 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const FIRST = 100; // rows shown at once; the others on request
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const narrow = matchMedia("(max-width: 720px)");
 
   const element = (tag, attributes, ...children) => {
     const made = document.createElement(tag);
@@ -21,6 +20,7 @@
 
   // --- charts ---------------------------------------------------------------------------------------------------
   const drawn = new Map(); // the chart's element -> how to draw it
+  const logarithmic = document.getElementById("logarithmic") || { checked: false };
 
   const library = () => {
     if (!window.Plotly) {
@@ -32,7 +32,7 @@
   };
 
   const layout = (x, y, more) => {
-    const axis = { gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("muted"), automargin: true };
+    const axis = { type: "linear", gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("muted"), automargin: true };
     return {
       margin: { l: 8, r: 8, t: 8, b: 8 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") },
@@ -78,6 +78,13 @@
     return { made, place };
   };
 
+  const histogramLayout = (x, y, range) => {
+    const made = layout(x, y, {});
+    if (range) made.xaxis.range = range;
+    if (logarithmic.checked) Object.assign(made.yaxis, { type: "log", rangemode: "normal", dtick: 1 });
+    return made;
+  };
+
   const histogram = (title, unit, found, name) => {
     const { edges, counts, source } = found;
     const total = counts.reduce((sum, count) => sum + count, 0);
@@ -86,16 +93,20 @@
       `most, ${whole(counts[most])}, from ${short(edges[most])} to ${short(edges[most + 1])}.`;
     const rows = () => counts.map((count, at) => [short(edges[at]), short(edges[at + 1]), whole(count)]);
     const { made, place } = figure(title, `${source}; ${whole(total)} values`, alternative, numbers(["from", "to", "values"], rows));
+    const widths = counts.map((_, at) => edges[at + 1] - edges[at]);
     const width = edges[edges.length - 1] - edges[0];
+    // Areas tell how many: bins of different widths stand for themselves only as a density.
+    const isDensity = width > 0 && Math.max(...widths) > 1.01 * Math.min(...widths);
+    const wide = widths.map((of) => Math.max(of, width / 400));
     const make = () => ({
       traces: [{
-        type: "bar", x: counts.map((_, at) => (edges[at] + edges[at + 1]) / 2), y: counts,
-        width: counts.map((_, at) => (width ? Math.max(edges[at + 1] - edges[at], width / 400) * 0.97 : 0.2)),
-        marker: { color: color("first"), line: { width: 0 } },
-        customdata: counts.map((_, at) => `${short(edges[at])} to ${short(edges[at + 1])}`),
-        hovertemplate: "%{customdata}<br>%{y:,.0f} values<extra></extra>",
+        type: "bar", x: counts.map((_, at) => (edges[at] + edges[at + 1]) / 2),
+        y: isDensity ? counts.map((count, at) => count / total / wide[at]) : counts,
+        width: wide.map((of) => (of ? of * 0.97 : 0.2)), marker: { color: color("first"), line: { width: 0 } },
+        customdata: counts.map((count, at) => `${short(edges[at])} to ${short(edges[at + 1])}<br>${whole(count)} values`),
+        hovertemplate: "%{customdata}<extra></extra>",
       }],
-      layout: layout(unit, "values", width ? {} : { xaxis: { ...layout(unit, "").xaxis, range: [edges[0] - 1, edges[0] + 1] } }),
+      layout: histogramLayout(unit, isDensity ? "density" : "values", width ? null : [edges[0] - 1, edges[0] + 1]),
     });
     return { made, start: () => draw(place, make) };
   };
@@ -111,7 +122,7 @@
         type: "bar", x: shown.map((_, at) => at), y: shown.map(([, count]) => count), marker: { color: color("first") },
         customdata: shown.map(([word]) => plain(word)), hovertemplate: "%{customdata}<br>%{y:,}<extra></extra>",
       }],
-      layout: layout("", "values", {
+      layout: Object.assign(histogramLayout("", "values"), {
         xaxis: {
           ...layout("", "").xaxis, tickvals: shown.map((_, at) => at),
           ticktext: shown.map(([word]) => plain(word.length > 14 ? `${word.slice(0, 13)}…` : word || "(empty)")),
@@ -274,6 +285,7 @@
   if (table) {
     control("tools").hidden = false;
     control("tools").addEventListener("submit", (event) => event.preventDefault());
+    logarithmic.addEventListener("change", () => drawn.forEach((make, place) => draw(place, make)));
     for (const id of ["search", "role", "state"]) if (control(id)) control(id).addEventListener("input", show);
     control("sort").addEventListener("input", () => {
       const column = value("sort") === "" ? -1 : Number(value("sort"));

@@ -99,7 +99,9 @@ def states(facts: RunFacts) -> tuple[str, ...]:
     """Of each feature the worst that a check says: bad, warning, good, or empty where no check has run."""
     found = findings_by_feature(facts.checks)
     good = "good" if facts.checks else ""
-    of = {name: "bad" if any(state == "bad" for state, _, _ in entries) else "warning" for name, entries in found.items()}
+    of = {
+        name: "bad" if any(state == "bad" for state, _, _ in entries) else "warning" for name, entries in found.items()
+    }
     return tuple(of.get(feature.name, good) for feature in facts.features)
 
 

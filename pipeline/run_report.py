@@ -1,0 +1,148 @@
+"""``report.html`` of a local run: what its artifacts say, when each component ran, and what became of it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from components.report import render
+from components.report.collect import FED_FILE, Sources, collect
+from components.report.facts import ArtifactFacts, Node, Outcome, Pairs, RunFacts
+from components.report.wording import duration
+from components.verdict import FILE_NAME as VERDICT_FILE
+from pipeline.config import PipelineConfig
+from pipeline.failure import ComponentError, whole_error
+from pipeline.node_runner import NodeByNodeRunner
+from pipeline.run_lineage import Execution, Lineage, read_lineage
+from pipeline.run_result import RunResult
+
+_OLD_REPORTS = "reports"
+
+
+def write_report(
+    root: Path,
+    config: PipelineConfig,
+    runner: NodeByNodeRunner,
+    *,
+    result: RunResult | None = None,
+    failure: ComponentError | None = None,
+) -> Path:
+    """Writes ``<root>/report.html``, whole or not at all, and keeps it as ``<root>/reports/<run>.html``.
+
+    Args:
+      root: the run's folder.
+      config: what was run.
+      runner: that ran it.
+      result: of a run that came to its end.
+      failure: of one that did not.
+    """
+    assert runner.record is not None
+    lineage = read_lineage(runner.record)
+    facts = _facts(root, config, runner, lineage, result, failure)
+    kept = root / _OLD_REPORTS / f"{runner.record.run_id.replace(':', '')}.html"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(render.render(facts), encoding="utf-8", errors="backslashreplace")
+    path = root / render.FILE_NAME
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        os.link(kept, temporary)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(kept, temporary)
+    temporary.replace(path)
+    return path
+
+
+def _facts(
+    root: Path,
+    config: PipelineConfig,
+    runner: NodeByNodeRunner,
+    lineage: Lineage,
+    result: RunResult | None,
+    failure: ComponentError | None,
+) -> RunFacts:
+    facts = collect(_sources(root, lineage, result), config.pipeline.name, _about(config, lineage))
+    return facts.with_run(
+        outcome(result, failure),
+        timeline(lineage, runner.nodes, failure),
+        tuple(_artifacts(lineage)),
+    )
+
+
+def _about(config: PipelineConfig, lineage: Lineage) -> Pairs:
+    lines = [("Task", config.pipeline.task), ("Data", config.data.path or "BigQuery")]
+    if lineage.executions:
+        began = lineage.executions[0].started
+        took = max(execution.ended for execution in lineage.executions) - began
+        when = datetime.fromtimestamp(began).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+        lines = [("Began", when), ("Took", duration(took)), *lines]
+    return tuple(lines)
+
+
+def outcome(result: RunResult | None, failure: ComponentError | None) -> Outcome:
+    """How the run ended."""
+    if failure is not None:
+        text = whole_error(failure.__cause__) if failure.__cause__ is not None else str(failure)
+        return Outcome("bad", f"{failure.component} failed, nothing was pushed", text)
+    if result is not None and result.reasons:
+        return Outcome("bad", "No model was pushed", "\n".join(result.reasons))
+    if result is not None and result.model:
+        return Outcome("good", f"Model pushed to {result.model}")
+    return Outcome("good", "Finished")
+
+
+def timeline(lineage: Lineage, nodes: tuple[str, ...], failure: ComponentError | None = None) -> tuple[Node, ...]:
+    """Every node of the pipeline in its order; one without an execution has not run."""
+    began = min((execution.started for execution in lineage.executions), default=0.0)
+    by_node = {execution.node: execution for execution in lineage.executions}
+    return tuple(_node(name, by_node.get(name), began, failure) for name in nodes)
+
+
+def _node(name: str, execution: Execution | None, began: float, failure: ComponentError | None) -> Node:
+    failed = failure is not None and failure.component == name
+    if execution is None:
+        return Node(name, "failed" if failed else "not run")
+    state = "failed" if failed else execution.state
+    return Node(name, state, execution.started - began, max(0.0, execution.ended - execution.started))
+
+
+def _artifacts(lineage: Lineage) -> Iterator[ArtifactFacts]:
+    """Those that the run wrote or took from the cache, in the order of their makers, then what it only read."""
+    made = {artifact: (e.node, key) for e in lineage.executions for key, artifact in e.outputs}
+    read: dict[int, dict[str, None]] = {}
+    for execution in lineage.executions:
+        for _, artifact in execution.inputs:
+            read.setdefault(artifact, {})[execution.node] = None
+    for artifact in [*made, *(artifact for artifact in read if artifact not in made)]:
+        known = lineage.artifacts[artifact]
+        producer, key = made.get(artifact, ("an earlier run", ""))
+        yield ArtifactFacts(artifact, known.type_name, known.uri, producer, key, tuple(read.get(artifact, ())))
+
+
+def _sources(root: Path, lineage: Lineage, result: RunResult | None) -> Sources:
+    """The artifacts of this run; of a failed component also what it left in its output folders."""
+    found: dict[str, list[str]] = {}
+    for execution in lineage.executions:
+        for _, artifact in execution.outputs:
+            known = lineage.artifacts[artifact]
+            found.setdefault(known.type_name, []).append(known.uri)
+    left = [folder for e in lineage.executions if e.state == "failed" for folder in _output_folders(root, e)]
+    verdicts = [str(folder) for folder in left if (folder / VERDICT_FILE).exists()]
+    logs = [str(folder) for folder in left if (folder / FED_FILE).exists()]
+
+    def first(type_name: str) -> str:
+        return next(iter(found.get(type_name, ())), "")
+
+    return Sources(
+        transform_graph=first("TransformGraph"),
+        statistics=first("ExampleStatistics"),
+        model_run=first("ModelRun") or next(iter(logs), ""),
+        evaluation=first("ModelEvaluation"),
+        verdicts=(*found.get("tfxnorm.CheckBlessing", ()), *verdicts),
+        metrics=result.metrics if result is not None else None,
+    )
+
+
+def _output_folders(root: Path, execution: Execution) -> list[Path]:
+    """TFX registers no output of a failed component, but leaves it at ``<root>/artifacts/<node>/<key>/<execution>``."""
+    return sorted((root / "artifacts" / execution.node).glob(f"[!.]*/{execution.id}"))
