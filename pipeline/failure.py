@@ -39,9 +39,8 @@ def own_error(error: BaseException) -> str:
 
 
 def whole_error(error: BaseException) -> str:
-    """What ``own_error`` gives, with all lines of the message."""
-    kind, message = _kind_and_message(error)
-    return f"{kind}: {message.strip()}".removesuffix(": ")
+    """What ``own_error`` gives, all lines of it."""
+    return "{}: {}".format(*_kind_and_message(error)).removesuffix(": ")
 
 
 def _kind_and_message(error: BaseException) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -97,15 +96,15 @@ def run(
             count_rows=run_rows.count_rows,
             stopped=held.stopped,
         )
-        report = functools.partial(run_report.write_report, folder, config, runner)
         try:
             runner.run(build_pipeline(config, folder, schema, columns, digest))
         except ComponentError as error:
-            error.report = _report(held, functools.partial(report, failure=error)) or ""
+            failure = error  # the name of an except clause ends with it
+            error.report = _report(held, lambda: run_report.write_report(folder, config, runner, failure=failure)) or ""
             raise
         result = run_result.collect(runner.results, plan, config.pipeline.task, held.log.path)
-        page = _report(held, functools.partial(report, result=result))
-        return dataclasses.replace(result, elapsed=time.monotonic() - started, report=page)
+        report = _report(held, lambda: run_report.write_report(folder, config, runner, result=result))
+        return dataclasses.replace(result, report=report, elapsed=time.monotonic() - started)
 
 
 @contextlib.contextmanager

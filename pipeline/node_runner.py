@@ -40,7 +40,12 @@ def no_rows(finished: Mapping[str, NodeResult], outputs: Outputs) -> int | None:
 
 
 class NodeByNodeRunner(local_dag_runner.LocalDagRunner):
-    """Runs a pipeline with ``run(pipeline)``; what happened is in ``results``, and in ``record`` once it has begun.
+    """Runs a pipeline with ``run(pipeline)`` and keeps what happened.
+
+    Attributes:
+      results: of the finished components, in order.
+      nodes: all components, in topological order.
+      record: of the run in ML Metadata; None before it has begun.
 
     Args:
       display: told of every change.

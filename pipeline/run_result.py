@@ -33,6 +33,7 @@ class RunResult:
       left_out: rows that lacked a required column and were left out.
       cached: components that came from the cache.
       peak_bytes: largest resident memory of this process or one of its workers.
+      report: absolute path of the report; None where none could be made.
     """
 
     constants: NormalizationConstants | None

@@ -119,8 +119,9 @@ def places(result: RunResult) -> list[str]:
     lines += [f"model            none, it was not blessed: {reason}" for reason in result.reasons]
     if result.transform_graph is not None:
         lines.append(f"transform graph  {result.transform_graph}")
-    report = result.report or "none, see the log"
-    return [*lines, f"report           {report}", f"log              {result.log}"]
+    if result.report is not None:
+        lines.append(f"report           {result.report}")
+    return [*lines, f"log              {result.log}"]
 
 
 def _cells(feature: FeatureConstants) -> dict[str, str]:
