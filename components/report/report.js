@@ -132,6 +132,12 @@
     return { made, start: () => draw(place, make) };
   };
 
+  // Plotly shows a line that never changes one unit around it, whatever its size.
+  const around = (values) => {
+    const [first] = values, room = Math.abs(first) || 1;
+    return values.every((value) => value === first) && typeof first === "number" ? { range: [first - room, first + room] } : {};
+  };
+
   const curves = () => {
     const place = document.getElementById("curves");
     if (!place) return;
@@ -154,7 +160,7 @@
         })),
         layout: layout("epoch", "", {
           showlegend: lines.length > 1, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-          yaxis: { ...layout("", "").yaxis, rangemode: "normal" },
+          yaxis: { ...layout("", "").yaxis, rangemode: "normal", ...around(lines.flatMap(([, , , y]) => y)) },
           xaxis: { ...layout("epoch", "").xaxis, ...(lines[0][2].length <= 12 ? { dtick: 1 } : {}) },
         }),
       });

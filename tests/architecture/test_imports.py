@@ -70,6 +70,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "components.frozen",
         "components.verdict",
     ),
+    "components.report": (*PURE, "components.frozen", "components.verdict"),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -145,6 +146,9 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.drift.gate": (),
     "components.drift.baseline": ("tensorflow",),
     "components.drift.component": ("tensorflow", "tfx"),
+    "components.report.render": (),
+    "components.report.collect": ("tensorflow",),
+    "components.report.curves": ("tensorflow",),
     "pipeline.where": (),
 }
 

@@ -38,6 +38,7 @@ RESULT = RunResult(
     cached=("Transform",),
     left_out=7,
     peak_bytes=3 * 2**29,
+    report="/r/report.html",
 )
 
 
@@ -86,7 +87,7 @@ def test_the_json_object_has_the_agreed_keys_and_no_nan() -> None:
         "rows": 263_234,
         "metrics": {"mae": 1.5, "baseline_mae": None},
         "model": "/r/serving/1",
-        "report": None,
+        "report": "/r/report.html",
         "transform_graph": "/r/graph",
         "log": "/r/logs/1.log",
         "seconds": {"Transform": 12.346, "Trainer": 40.0},
