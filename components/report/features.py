@@ -9,6 +9,7 @@ from components.constants import FeatureConstants, KeyTable, NormalizationConsta
 from components.feature_plan import NORMALIZED_ROLES, Feature, model_names
 from components.report.facts import ConstantsFacts, FeatureFacts, Histogram, Statistic
 from components.report.histograms import mapped
+from components.report.wording import figure
 
 # What a person reads of one feature; constants.json has all.
 MAX_STATISTICS = 64
@@ -77,7 +78,7 @@ def _settings(feature: Feature) -> Iterator[tuple[str, str]]:
         if name == "shape" and value is None:
             yield name, "variable length"
         elif name == "dtype" or (name == "shape" and value) or (name != "shape" and value != _DEFAULTS[name] and value):
-            yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            yield name, figure(value)
 
 
 def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:

@@ -11,6 +11,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.constants import FeatureConstants
 from components.report.facts import Histogram
+from components.report.wording import number
 from components.verdict import Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -113,8 +114,10 @@ def _numbers(values: Any) -> tuple[float, ...]:
 
 
 def _trimmed(edges: tuple[float, ...], counts: tuple[float, ...]) -> Histogram:
-    """Without the empty bins at both ends."""
+    """Without the empty bins at both ends; the outermost ones of all also hold what lies beyond them."""
     filled = [at for at, count in enumerate(counts) if count]
     first, last = filled[0], filled[-1]
-    source = "what the Trainer was fed in its first epoch"
+    source = "What the Trainer was fed in its first epoch"
+    if first == 0 or last == len(counts) - 1:
+        source += f", beyond {number(edges[0])} and {number(edges[-1])} in the outer bins"
     return Histogram(edges[first : last + 2], counts[first : last + 1], source)

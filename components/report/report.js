@@ -4,6 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const FIRST = 100; // rows shown at once; the others on request
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const narrow = matchMedia("(max-width: 720px)"); // as in the style
 
   const element = (tag, attributes, ...children) => {
     const made = document.createElement(tag);
@@ -267,6 +268,10 @@
 
   const isNumber = (column) => table.tHead.rows[0].cells[column].classList.contains("number");
 
+  // Columns that a narrow screen hides must not be spanned, or they take room again.
+  const shownColumns = () => [...table.tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none").length;
+  narrow.addEventListener("change", () => open.forEach((row) => row.cells[0].setAttribute("colspan", shownColumns())));
+
   const toggle = (row) => {
     const at = Number(row.dataset.at), button = row.querySelector("button");
     const opened = open.get(at);
@@ -279,7 +284,7 @@
       return;
     }
     const { parts, start } = panel(data.features[at]);
-    const cell = element("td", { colspan: data.columns.length }, ...parts);
+    const cell = element("td", { colspan: shownColumns() }, ...parts);
     const made = element("tr", { class: "panel", id: `panel-${at}` }, cell);
     open.set(at, made);
     row.after(made);

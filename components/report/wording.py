@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_FEW = 6
+_FEW = 8
 _LONG = 240
 
 
