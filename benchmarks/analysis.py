@@ -44,7 +44,7 @@ MOST_FEATURES = {"stock": 1_000}
 MOST_DIFFERENCE, MOST_OF_KERAS = 1e-6, 1e-5
 EXACT = ("ours", "in_process")
 LINEAR_FROM = 100_000
-PAGE, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
+PAGE = ROOT / "docs" / "performance.md"
 OPTIONAL = {"polars": "polars", "sklearn": "sklearn"}  # way: module
 PACKAGES = ("tfx", "tensorflow-transform", "apache-beam", "tensorflow", "keras", "scikit-learn", "polars")
 
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY", help=", ".join(WAYS))
     parser.add_argument("--repeats", type=int, default=1, help="runs of each way; the medians are shown")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and its plot")
+    parser.add_argument("--write", action="store_true", help="write the page and its plot")
+    parser.add_argument("--page", default=PAGE.name, help=f"its name in docs/, default {PAGE.name}")
     options = parser.parse_args(words)
     sizes = [(rows, features) for features in options.features for rows in sorted(options.rows or ROWS)]
     values, columns = {}, {}
@@ -98,10 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     report |= summary(report["cases"])
     if options.write:
-        plotted = write_plot(report, PLOT)
+        page = PAGE.with_name(options.page)
+        plot = page.with_suffix(".svg")
+        plotted = len({case["rows"] for case in report["cases"]}) > 2 and write_plot(report, plot)
         if not plotted:
-            _say("No plot is written: the package matplotlib is not installed.")
-        PAGE.write_text(as_page(report, PLOT.name if plotted else ""), encoding="utf-8")
+            _say("No plot is written: it needs three numbers of rows, and the package matplotlib.")
+        page.write_text(as_page(report, plot.name if plotted else ""), encoding="utf-8")
     print(json.dumps(report, indent=2) if options.json else as_page(report, ""))
     return 0
 

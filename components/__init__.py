@@ -16,10 +16,12 @@ _MODULE_OF = {
     "normalized_dataset": "components.trainer.input_data",
     "ArrowExampleGen": "components.example_gen.component",
     "NormalizingTransform": "components.transform.component",
+    "ParityCheck": "components.parity.component",
     "AnomalyGate": "components.anomalies.component",
     "ConstantsArtifact": "components.artifacts",
     "CheckBlessing": "components.artifacts",
     "DriftGate": "components.drift.component",
+    "ConstantsAudit": "components.audit.component",
 }
 
 __all__ = list(_MODULE_OF)

@@ -72,6 +72,8 @@ class FeatureConstants:
       vocabulary: keys and counts; a category's by falling count, then by bytes; a label's by bytes.
       quartiles, quartile_error: of a robust feature: float64 [3, *statistic_shape], and the bound on their error.
       by_key: of a per-key feature.
+      bits: of images: 16 if one of them has samples of 16 bits, else 8; 0 for anything else. Their ``count`` is that of
+        pixels, their ``missing`` that of rows without an image that can be decoded.
     """
 
     feature: Feature
@@ -88,6 +90,7 @@ class FeatureConstants:
     quartiles: Floats | None = None
     quartile_error: Floats | None = None
     by_key: KeyTable | None = None
+    bits: int = 0
 
     @property
     def name(self) -> str:
@@ -262,13 +265,15 @@ def _canonical(constants: FeatureConstants) -> list[Any]:
     counts = [getattr(constants, name).ravel().tolist() for name in _COUNT_FIELDS]
     floats = [_hexes(getattr(constants, name)) for name in _FLOAT_FIELDS]
     vocabulary = [[key.hex(), n] for key, n in constants.vocabulary]
-    canonical = [constants.name, constants.role, axis, counts, floats, vocabulary]
+    canonical: list[Any] = [constants.name, constants.role, axis, counts, floats, vocabulary]
     if constants.quartiles is not None and constants.quartile_error is not None:
         canonical.append([_hexes(constants.quartiles), _hexes(constants.quartile_error)])
     if constants.by_key is not None:
         table = constants.by_key
         canonical.append([[key.hex() for key in table.keys], table.count.tolist()])
         canonical.append([_hexes(getattr(table, name)) for name in _FLOAT_FIELDS])
+    if constants.bits:
+        canonical.append(constants.bits)
     return canonical
 
 
@@ -289,6 +294,8 @@ def _to_table(constants: FeatureConstants) -> dict[str, Any]:
         table["vocabulary"] = [[_text(key), n] for key, n in constants.vocabulary]
     if constants.quartiles is not None and constants.quartile_error is not None:
         table.update(_both_forms({"quartiles": constants.quartiles, "quartile_error": constants.quartile_error}))
+    if constants.bits:
+        table["bits"] = constants.bits
     if (by_key := constants.by_key) is not None:
         table["by_key"] = {"keys": [_text(key) for key in by_key.keys], "count": by_key.count.tolist()}
         table["by_key"].update(_both_forms({name: getattr(by_key, name) for name in (*_FLOAT_FIELDS, "sigma")}))
@@ -326,6 +333,8 @@ def _from_table(feature: Feature, table: Mapping[str, Any], source: str) -> Feat
         values["vocabulary"] = tuple((_key(key), n) for key, n in table.get("vocabulary", ()))
         if "quartiles_hex" in table:
             values.update({name: _floats(table[f"{name}_hex"]) for name in ("quartiles", "quartile_error")})
+        if "bits" in table:
+            values["bits"] = int(table["bits"])
         if "by_key" in table:
             values["by_key"] = _key_table(table["by_key"])
         constants = FeatureConstants(feature, **values)

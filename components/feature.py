@@ -3,12 +3,38 @@
 import dataclasses
 import hashlib
 import re
-from typing import Literal
+from typing import Any, Literal
 
 Dtype = Literal["float32", "int64", "bytes"]
 
 # More distinct texts than this in one category is, as a rule, an identifier; a tag max_keys=<n> raises it.
 DEFAULT_MAX_KEYS = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """How encoded images are decoded, and what the model gets.
+
+    Attributes:
+      channels: 1 (gray), 3 (RGB) or 4 (RGBA); images of other kinds are converted as TensorFlow's decoders do.
+      size: (height, width) that every image is resized to; None keeps each one's own.
+      scale: the unit of the constants: 255 for samples as they are stored (0 to 255, or to 65535 where there is an
+        image of 16 bits), 1 for samples divided by the largest one of their kind.
+      layout: ``NHWC`` or ``NCHW``, of the model's tensor.
+      corrupt: ``error`` or ``skip``: what an analysis and training do with an image that cannot be decoded.
+    """
+
+    channels: int = 3
+    size: tuple[int, int] | None = None
+    scale: int = 255
+    layout: str = "NHWC"
+    corrupt: str = "error"
+
+    @property
+    def shape(self) -> tuple[int | None, int | None, int]:
+        """Of one decoded image: height, width, channels; None where each image has its own."""
+        height, width = self.size or (None, None)
+        return height, width, self.channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +58,7 @@ class Feature:
       min_count: values that a key needs to stand for itself; with fewer it is drawn towards the global value.
       unseen: what a key gets that the analysis has not seen: ``global``, ``zero`` or ``error``.
       unit: free text for people.
+      image: of the role ``image``, how to decode it; ``axis`` counts height, width and channel.
     """
 
     name: str
@@ -50,10 +77,13 @@ class Feature:
     min_count: int = 1
     unseen: str = "global"
     unit: str = ""
+    image: Image | None = None
 
     @property
     def statistic_shape(self) -> tuple[int, ...]:
         """Shape of the feature's statistics: the sizes of the axes it keeps."""
+        if self.image is not None:
+            return (self.image.channels,) if self.axis else ()
         return tuple(self.shape[a] for a in self.axis or ()) if self.shape is not None else ()
 
     @property
@@ -62,9 +92,17 @@ class Feature:
         return self.shape is not None and len(self.axis or ()) == len(self.shape)
 
     @property
-    def model_shape(self) -> tuple[int, ...] | None:
-        """Shape of one row of the model's tensor: ``[1]`` is a scalar, as is an optional value."""
+    def raw_shape(self) -> tuple[int, ...] | None:
+        """Shape of one row's value: ``[1]`` is a scalar, as is an optional value."""
         return () if self.shape in ((), (1,)) else self.shape
+
+    @property
+    def model_shape(self) -> tuple[Any, ...] | None:
+        """Shape of one row of the model's tensor: the value's, or an image's, None where its sizes are not fixed."""
+        if self.image is None:
+            return self.raw_shape
+        height, width, channels = self.image.shape
+        return (height, width, channels) if self.image.layout == "NHWC" else (channels, height, width)
 
 
 def model_name(feature: str) -> str:

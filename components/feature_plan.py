@@ -9,10 +9,10 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import SchemaError
-from components.feature import Dtype, Feature, model_name, model_names
+from components.feature import Dtype, Feature, Image, model_name, model_names
 from components.feature_tags import NORMALIZED_ROLES, ROLES, feature_of
 
-__all__ = ["NORMALIZED_ROLES", "ROLES", "Dtype", "Feature", "FeaturePlan", "model_name", "model_names"]
+__all__ = ["NORMALIZED_ROLES", "ROLES", "Dtype", "Feature", "FeaturePlan", "Image", "model_name", "model_names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,11 @@ class FeaturePlan:
         return self.with_role(*NORMALIZED_ROLES)
 
     @property
+    def images(self) -> tuple[Feature, ...]:
+        """The encoded images, in schema order."""
+        return self.with_role("image")
+
+    @property
     def weight(self) -> Feature | None:
         """The weight of each row, where the schema has one."""
         return next(iter(self.with_role("weight")), None)
@@ -81,7 +86,7 @@ class FeaturePlan:
 
     def to_json(self) -> str:
         """The plan as JSON text; ``from_json`` gives the equal plan back."""
-        return json.dumps([dataclasses.asdict(feature) for feature in self.features], separators=(",", ":"))
+        return json.dumps([_to_table(feature) for feature in self.features], separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "FeaturePlan":
@@ -100,10 +105,10 @@ class FeaturePlan:
                     f"Features {names} are all tagged {role!r}; at most one may be. Fix their annotations."
                 )
         self._check_keys()
-        if not self.normalized:
+        if not self.normalized and not self.images:
             raise SchemaError(
                 f"No feature to normalize: none is tagged {' or '.join(map(repr, NORMALIZED_ROLES))}. "
-                "Tag at least one numeric feature in the schema file."
+                "Tag at least one numeric feature, or an 'image', in the schema file."
             )
         self._check_names()
 
@@ -137,8 +142,16 @@ def _unpickled(features: bytes) -> FeaturePlan:
     return FeaturePlan(pickle.loads(features))
 
 
+def _to_table(feature: Feature) -> dict[str, Any]:
+    table = dataclasses.asdict(feature)
+    return table if feature.image is not None else {name: value for name, value in table.items() if name != "image"}
+
+
 def _from_table(table: Mapping[str, Any]) -> Feature:
     def as_tuple(value: Any) -> tuple[int, ...] | None:
         return None if value is None else tuple(value)
 
-    return Feature(**{**table, "shape": as_tuple(table["shape"]), "axis": as_tuple(table["axis"])})
+    image = None
+    if table.get("image") is not None:
+        image = Image(**{**table["image"], "size": as_tuple(table["image"]["size"])})
+    return Feature(**{**table, "shape": as_tuple(table["shape"]), "axis": as_tuple(table["axis"]), "image": image})

@@ -7,7 +7,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import SchemaError
-from components.feature import Dtype, Feature
+from components.feature import Dtype, Feature, Image
 
 _DTYPES: Mapping[int, Dtype] = {
     schema_pb2.FLOAT: "float32",
@@ -17,12 +17,14 @@ _DTYPES: Mapping[int, Dtype] = {
 
 # Role -> the options it understands. A role outside this table is an error, and so is an option outside its row.
 _NUMERIC_OPTIONS = ("axis", "missing", "nonfinite", "clip", "log1p", "unit")
+_IMAGE_OPTIONS = ("channels", "size", "scale", "layout", "corrupt")
 _OPTIONS_OF_ROLE: Mapping[str, tuple[str, ...]] = {
     "z_score": _NUMERIC_OPTIONS,
     "z_score_per_key": ("missing", "nonfinite", "clip", "log1p", "unit", "min_count", "max_keys", "unseen"),
     "min_max": _NUMERIC_OPTIONS,
     "robust": _NUMERIC_OPTIONS,
     "category": ("max_keys", "unit"),
+    "image": (*_IMAGE_OPTIONS, "axis", "unit"),
     "label": ("unit",),
     "weight": ("unit",),
     "passthrough": ("unit",),
@@ -37,11 +39,14 @@ _DTYPES_OF_ROLE: Mapping[str, tuple[Dtype, ...]] = {
     "min_max": ("float32", "int64"),
     "robust": ("float32", "int64"),
     "category": ("bytes", "int64"),
+    "image": ("bytes",),
     "label": ("float32", "int64", "bytes"),
     "weight": ("float32", "int64"),
     "passthrough": ("float32", "int64", "bytes"),
     "ignore": ("float32", "int64", "bytes"),
 }
+# Resizing counts in integers of 64 bits: a sample of 16 bits times four times height times width.
+_LARGEST_SIZE = 16_384
 _SPELLED_ROLES = tuple(f"{role}:<key>" if role == "z_score_per_key" else role for role in ROLES)
 
 
@@ -78,6 +83,9 @@ def feature_of(proto: schema_pb2.Feature) -> Feature:
         values["axis"] = () if key else _axis(name, options.get("axis"), shape)
         if shape is None and values.get("missing") == "indicator":
             raise _bad_value(name, "missing", "indicator", "another policy: a variable-length feature has no flag")
+    if role == "image":
+        values["image"] = Image(**{option: values.pop(option) for option in _IMAGE_OPTIONS if option in values})
+        values["axis"] = _image_axis(name, options.get("axis", "channel"))
     if role in ("label", "weight"):
         values["missing"] = "error"
     kind, _, constant = options.get("missing", "").partition(":")
@@ -90,7 +98,7 @@ def feature_of(proto: schema_pb2.Feature) -> Feature:
 
 
 def _check_shape(name: str, role: str, shape: tuple[int, ...] | None, *, present_in_every_row: bool) -> None:
-    if role in ("category", "label", "weight", "z_score_per_key") and shape not in ((), (1,)):
+    if role in ("category", "image", "label", "weight", "z_score_per_key") and shape not in ((), (1,)):
         raise SchemaError(
             f"Feature {name!r}: role {role!r} takes one value a row. Declare `shape {{}}` or one value_count."
         )
@@ -180,7 +188,45 @@ def _unit(name: str, text: str) -> str:
     return text
 
 
+def _channels(name: str, text: str) -> int:
+    return int(_one_of(name, "channels", text, ("1", "3", "4")))
+
+
+def _size(name: str, text: str) -> tuple[int, int]:
+    height, x, width = text.partition("x")
+    if not (x and all(_is_whole(part) and 1 <= int(part) <= _LARGEST_SIZE for part in (height, width))):
+        raise _bad_value(name, "size", text, f"HEIGHTxWIDTH in pixels, each from 1 to {_LARGEST_SIZE}")
+    return int(height), int(width)
+
+
+def _scale(name: str, text: str) -> int:
+    return int(_one_of(name, "scale", text, ("255", "1")))
+
+
+def _layout(name: str, text: str) -> str:
+    return _one_of(name, "layout", text, ("NHWC", "NCHW"))
+
+
+def _corrupt(name: str, text: str) -> str:
+    return _one_of(name, "corrupt", text, ("error", "skip"))
+
+
+def _one_of(name: str, option: str, text: str, allowed: tuple[str, ...]) -> str:
+    if text not in allowed:
+        raise _bad_value(name, option, text, f"{', '.join(allowed[:-1])} or {allowed[-1]}")
+    return text
+
+
+def _image_axis(name: str, text: str) -> tuple[int, ...]:
+    return (2,) if _one_of(name, "axis", text, ("channel", "all")) == "channel" else ()
+
+
 _PARSERS = {
+    "channels": _channels,
+    "size": _size,
+    "scale": _scale,
+    "layout": _layout,
+    "corrupt": _corrupt,
     "missing": _missing,
     "nonfinite": _nonfinite,
     "clip": _clip,

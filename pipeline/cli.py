@@ -191,7 +191,7 @@ def _serve_check(arguments: argparse.Namespace) -> int:
     from pipeline import run_log
 
     with run_log.only_if_it_fails():
-        from pipeline.serve_check import serve_check
+        from components.parity.serve_check import serve_check
 
         result = serve_check(arguments.model, arguments.data, arguments.rows)
     if arguments.json:

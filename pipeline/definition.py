@@ -15,11 +15,13 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 
 from components.anomalies.component import AnomalyGate
+from components.audit.component import ConstantsAudit
 from components.drift.component import DriftGate
 from components.example_gen.component import ArrowExampleGen, base_and_pattern
 from components.example_gen.custom_options import custom_config
 from components.example_gen.span_pattern import has_span
 from components.feature_plan import FeaturePlan
+from components.parity.component import ParityCheck
 from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import PipelineConfig
@@ -63,6 +65,14 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
+    audit = ConstantsAudit(
+        examples=examples,
+        statistics=statistics,
+        transform_graph=transform_graph,
+        sample_bytes=config.audit.sample_bytes,
+        seed=config.audit.seed,
+        code_digest=code_digest(),
+    )
     latest = _latest_blessed_model()
     drift = DriftGate(
         constants=transform.outputs["constants"],
@@ -85,6 +95,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             "model_digest": model_digest(config.trainer.model),
         },
     )
+    trainer.add_upstream_node(audit)
     trainer.add_upstream_node(drift)
     model = trainer.outputs["model"]
     # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.
@@ -98,6 +109,16 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         example_splits=["eval"],
         eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds, plan.weight),
     )
+    parity = ParityCheck(
+        examples=examples,
+        schema=schema,
+        transform_graph=transform_graph,
+        model=model,
+        split="eval",
+        rows=config.parity.rows,
+        max_ulps=config.parity.max_ulps,
+        code_digest=code_digest(),
+    )
     pusher = tfx.components.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
@@ -105,6 +126,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(root / "serving"))
         ),
     )
+    pusher.add_upstream_node(parity)
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=str(root / "artifacts"),
@@ -115,9 +137,11 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             validator,
             gate,
             transform,
+            audit,
             *([] if config.drift.baseline and not compared else [latest]),
             drift,
             trainer,
+            parity,
             evaluator,
             pusher,
         ],

@@ -14,7 +14,7 @@ from components.constants import FeatureConstants, NormalizationConstants
 from pipeline.run_result import RunResult
 
 if TYPE_CHECKING:
-    from pipeline.serve_check import ServeCheck
+    from components.parity.serve_check import ServeCheck
 
 # A screenful; the artifact has all of them.
 _MAX_FEATURES = 60

@@ -28,11 +28,17 @@ def inverse(constants: NormalizationConstants, model: TensorMap) -> dict[str, tf
         to whole numbers, which a float32 gives up to about 2^23 sigma around the mean.
 
     Raises:
-      ValueError: a name that the transform does not know, or a per-key feature without its key.
+      ValueError: a name that the transform does not know, an image, or a per-key feature without its key.
     """
     by_name = {model_name(feature.name): feature for feature in constants.plan.read}
     flags = {f"{model_name(f.name)}_missing" for f in constants.plan.normalized if f.missing == "indicator"}
     unknown = sorted(set(model) - set(by_name) - flags)
+    encoded = sorted(model_name(f.name) for f in constants.plan.images if model_name(f.name) in model)
+    if encoded:
+        raise ValueError(
+            f"The model tensor {encoded[0]!r} is an image, which has no inverse: it holds no encoded file. "
+            "Its samples are value * sigma + mean, by channel, of the constants. Leave it out."
+        )
     if unknown:
         raise ValueError(f"No model tensor is named {unknown[0]!r}. Known here: {', '.join(sorted(by_name))}.")
     return {feature.name: _raw(constants, feature, model) for name, feature in by_name.items() if name in model}

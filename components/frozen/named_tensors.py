@@ -17,7 +17,7 @@ def tensor_specs(plan: FeaturePlan) -> dict[str, tf.TensorSpec]:
     """What to ask for, by ``model_name``: [batch], [batch, *shape], or [batch, longest] where the length varies."""
     return {
         model_name(f.name): tf.TensorSpec(
-            _SPARSE_SHAPE if f.model_shape is None else [None, *f.model_shape], _DTYPES[f.dtype], model_name(f.name)
+            _SPARSE_SHAPE if f.raw_shape is None else [None, *f.raw_shape], _DTYPES[f.dtype], model_name(f.name)
         )
         for f in plan.served
     }

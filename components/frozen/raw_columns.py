@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.feature_plan import Feature
+from components.frozen import image_decoding
 
 DTYPES = {"float32": tf.float32, "int64": tf.int64, "bytes": tf.string}
 # What says "absent" in a dense column; an int64 has no value to spare.
@@ -46,6 +47,22 @@ def parts(feature: Feature, column: Any, sparse: bool) -> tuple[tf.Tensor, ...]:
     found = (column.indices, column.values, column.dense_shape) if sparse else (column,)
     # The identity brings eager tensors that a function closes over into its graph: an imported graph takes no others.
     return tuple(tf.identity(part) for part in found)
+
+
+def images(feature: Feature, column: Any, bits: int) -> tf.Tensor:
+    """Encoded images, one or none a row, as the samples that a graph takes; samples as they are.
+
+    Raises (when it runs):
+      InvalidArgumentError: a row without an image, or one that cannot be decoded.
+    """
+    if isinstance(column, tf.RaggedTensor):
+        column = column.to_sparse()
+    if isinstance(column, tf.SparseTensor):
+        column = _filled(feature, column)
+    column = tf.convert_to_tensor(column)
+    if column.dtype != tf.string:
+        return column
+    return image_decoding.pixels(feature, tf.reshape(column, [-1]), bits)
 
 
 def absent(feature: Feature, rows: tf.Tensor, sparse: bool) -> Any:

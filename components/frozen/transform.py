@@ -26,6 +26,13 @@ class FrozenTransform:
     def __init__(self, graph: FrozenGraph) -> None:
         """Wraps a frozen graph; ``load`` is the usual way here."""
         self.graph = graph
+        types = {node.name: node.attr["dtype"].type for node in graph.graph_def.node if node.op == "Placeholder"}
+        # A graph that the stock Transform wrote takes encoded images.
+        self._decoded = {
+            feature.name
+            for feature in self.plan.images
+            if types.get(graph.inputs[feature.name][0]) != tf.string.as_datatype_enum
+        }
         self._graph_by_outputs: dict[tuple[str, ...], tf.compat.v1.GraphDef] = {}
         self._eagerly = tf.function(self._apply, reduce_retracing=True, autograph=False)
 
@@ -86,12 +93,13 @@ class FrozenTransform:
 
         Args:
           raw: by the schema's own names: dense tensors [batch, *shape], SparseTensors (or ragged ones) where a row
-            may have no value. Label and weight may be left out, and are then left out of the result. Others are
-            ignored.
+            may have no value; images encoded, tf.string [batch]. Label and weight may be left out, and are then left
+            out of the result. Others are ignored.
 
         Raises:
           ValueError: a feature is missing from ``raw``.
-          InvalidArgumentError (when it runs): a policy ``error``, or a row lacks what the graph cannot do without.
+          InvalidArgumentError (when it runs): a policy ``error``; a row that lacks what the graph cannot do without; an
+            image that cannot be decoded, whatever its policy; or images of unequal sizes without ``size``.
         """
         features = [f for f in self.plan.read if f.role not in _TRAINING_ONLY or f.name in raw]
         lacking = [feature.name for feature in features if feature.name not in raw]
@@ -130,9 +138,7 @@ class FrozenTransform:
             for feature in self.plan.read
             if feature.name in raw
             for placeholder, part in zip(
-                self.graph.inputs[feature.name],
-                raw_columns.parts(feature, raw[feature.name], self.takes_sparse(feature)),
-                strict=True,
+                self.graph.inputs[feature.name], self._parts(feature, raw[feature.name]), strict=True
             )
             if placeholder in present
         }
@@ -144,6 +150,11 @@ class FrozenTransform:
         )
         remaining = iter(tensors)
         return {name: _assembled([next(remaining) for _ in self.graph.outputs[name]]) for name in names}
+
+    def _parts(self, feature: Feature, column: Any) -> tuple[tf.Tensor, ...]:
+        if feature.name in self._decoded:
+            column = raw_columns.images(feature, column, self.constants[feature.name].bits)
+        return raw_columns.parts(feature, column, self.takes_sparse(feature))
 
     def takes_sparse(self, feature: Feature) -> bool:
         """Whether the graph takes a feature as a SparseTensor."""

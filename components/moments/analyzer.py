@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.constants import NormalizationConstants
+from components.errors import SchemaError
 from components.feature_plan import FeaturePlan
 from components.moments.combine import CombineStatistics, ExtractConstants, MakeStatistics
 from components.moments.fingerprint import fingerprints
@@ -56,12 +57,20 @@ def global_moments(inputs: TensorMap, plan: FeaturePlan) -> tf.Tensor:
     Returns:
       tf.string [n], laid out as ``components.moments.wire`` says; ``components.transform.graph_constants`` reads it.
 
+    Raises:
+      SchemaError: there are images, outside ``NormalizingTransform``.
+
     Raises (when the analysis runs):
       DataError: see ``components.moments.finish``.
     """
     known = _MEASURED.get()
     if known is not None and known[0] == plan:
         return tf.constant(known[1])
+    if plan.images:
+        raise SchemaError(
+            f"Feature {plan.images[0].name!r} is an image, which tf.Transform's own analysis does not decode. "
+            "Use NormalizingTransform or analyze, or tag it 'ignore'."
+        )
     columns = [as_sparse(inputs[feature.name]) for feature in columns_read(plan)]
     sparse = tuple(isinstance(column, tf.SparseTensor) for column in columns)
     analyzer = tft.experimental.CacheablePTransformAnalyzer(

@@ -18,6 +18,7 @@ from components.feature_plan import FeaturePlan
 from components.moments.accumulator import Moments
 from components.moments.columns import SparseParts
 from components.moments.finish import finish
+from components.moments.image_moments import ImageMoments
 from components.moments.key_counts import KeyCounts
 from components.moments.limits import refuse_too_many_keys
 from components.moments.merge_tree import MergeTree
@@ -55,6 +56,8 @@ def _rejected(statistics: FeatureStatistics) -> int:
     """Values that are missing, NaN or infinite, and so are in no mean and in no vocabulary."""
     if isinstance(statistics, KeyCounts):
         return statistics.missing
+    if isinstance(statistics, ImageMoments):
+        return int(statistics.eight.missing.max())
     moments = statistics if isinstance(statistics, Moments) else statistics.moments
     return int((moments.missing + moments.nan + moments.pos_inf + moments.neg_inf).sum())
 

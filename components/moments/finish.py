@@ -8,6 +8,7 @@ from components.constants import FeatureConstants, KeyTable, NormalizationConsta
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
+from components.moments.image_moments import ImageMoments
 from components.moments.key_counts import KeyCounts
 from components.moments.keyed import KeyedMoments, drawn_to_global
 from components.moments.limits import refuse_too_many_keys
@@ -37,6 +38,8 @@ def _constants(feature: Feature, table: TableStatistics) -> FeatureConstants:
         return _robust(feature, statistics)
     if isinstance(statistics, KeyedMoments):
         return _keyed(feature, statistics)
+    if isinstance(statistics, ImageMoments):
+        return _image(feature, statistics)
     return _moments(feature, statistics)
 
 
@@ -46,6 +49,12 @@ def _robust(feature: Feature, statistics: RobustStatistics) -> FeatureConstants:
     quartiles = np.array([quartiles for quartiles, _ in found]).T.reshape(3, *feature.statistic_shape)
     errors = np.array([error for _, error in found]).reshape(feature.statistic_shape)
     return dataclasses.replace(constants, quartiles=quartiles, quartile_error=errors)
+
+
+def _image(feature: Feature, statistics: ImageMoments) -> FeatureConstants:
+    assert feature.image is not None
+    found = _moments(feature, statistics.in_unit(feature.image.scale))
+    return dataclasses.replace(found, bits=statistics.bits)
 
 
 def _keyed(feature: Feature, statistics: KeyedMoments) -> FeatureConstants:

@@ -13,6 +13,7 @@ from components.feature_plan import Feature, FeaturePlan
 from components.moments.accumulator import Moments
 from components.moments.codec import Reader, Writer
 from components.moments.columns import Block, Column, block_of, column_of
+from components.moments.image_moments import ImageMoments
 from components.moments.key_counts import KeyCounts
 from components.moments.keyed import KeyedMoments
 from components.moments.ordered_counts import OrderedCounts, RobustStatistics
@@ -21,12 +22,12 @@ from components.moments.weighted_sums import as_weights
 _MAGIC = b"TNS2"  # the byte form's name and version
 # Part of the analyzer's cache keys: raised whenever the same rows could give other statistics or other bytes.
 ANALYSIS_VERSION = f"{_MAGIC.decode()}-1"
-_KINDS = (Moments, KeyCounts, RobustStatistics, KeyedMoments)
+_KINDS = (Moments, KeyCounts, RobustStatistics, KeyedMoments, ImageMoments)
 
 # Values of a call of the accumulator: all of 2,000 features at once take 0.3 GB for copies, and a third longer.
 _CALL_VALUES = 1 << 20
 
-FeatureStatistics = Moments | KeyCounts | RobustStatistics | KeyedMoments
+FeatureStatistics = Moments | KeyCounts | RobustStatistics | KeyedMoments | ImageMoments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,24 +51,28 @@ class TableStatistics:
 
         Args:
           plan: decides what is counted, and how.
-          batches: one array or SparseParts for each of ``columns_read(plan)``, in that order.
+          batches: one array, SparseParts or, for images, ImageColumn for each of ``columns_read(plan)``, in that order.
 
         Raises:
           DataError: a value that the plan does not allow, by the feature's name.
         """
         read = columns_read(plan)
-        columns = {f.name: column_of(f, batch) for f, batch in zip(read, batches, strict=True)}
-        rows = {column.rows for column in columns.values()}
+        given = dict(zip((f.name for f in read), batches, strict=True))
+        images = {f.name: given[f.name] for f in plan.images}
+        columns = {f.name: column_of(f, given[f.name]) for f in read if f.name not in images}
+        rows = {column.rows for column in (*columns.values(), *images.values())}
         if len(rows) != 1:
             raise ValueError(f"The columns of one batch must have equally many rows but have {sorted(rows)}.")
         weights = _row_weights(plan, columns)
-        blocks = {f.name: block_of(f, columns[f.name]) for f in analyzed(plan) if not counts_keys(f)}
+        blocks = {f.name: block_of(f, columns[f.name]) for f in analyzed(plan) if not (counts_keys(f) or f.image)}
         moments = _moments([f for f in analyzed(plan) if f.name in blocks], blocks, weights)
         found: dict[str, FeatureStatistics] = {}
         for feature in analyzed(plan):
             name = feature.name
             if counts_keys(feature):
                 found[name] = _key_counts(feature, columns[name], weights)
+            elif feature.image is not None:
+                found[name] = ImageMoments.of(feature, images[name], weights)
             elif feature.role == "robust":
                 found[name] = _robust(moments[name], blocks[name], weights)
             elif feature.role == "z_score_per_key":
@@ -124,7 +129,7 @@ class TableStatistics:
 
 def analyzed(plan: FeaturePlan) -> tuple[Feature, ...]:
     """The features that get statistics, in schema order."""
-    return plan.with_role("z_score", "z_score_per_key", "min_max", "robust", "category", "label", "weight")
+    return plan.with_role("z_score", "z_score_per_key", "min_max", "robust", "category", "image", "label", "weight")
 
 
 def columns_read(plan: FeaturePlan) -> tuple[Feature, ...]:
@@ -143,6 +148,8 @@ def _empty(feature: Feature) -> FeatureStatistics:
         return KeyCounts(Counter())
     if feature.role == "z_score_per_key":
         return KeyedMoments.empty()
+    if feature.image is not None:
+        return ImageMoments.empty(feature)
     moments = Moments.empty(feature.statistic_shape)
     if feature.role == "robust":
         return RobustStatistics(moments, (OrderedCounts.empty(),) * moments.count.size)

@@ -5,8 +5,10 @@ tf.Transform's cacheable analyzer has exactly one output tensor, so everything r
 * element 0: the bytes of constants.json, from which a saved graph gives its constants back;
 * element 1: float64, little endian: the rows of ``NUMERIC_ROWS``, one after the other, each of them the numbers of all
   elements of a row (``plan.normalized`` without the per-key features, each flattened, one number where the length
-  varies), and then for each per-key feature those of its keys and, last, of a key that was not seen;
-* element 2: int64, little endian: for each lookup the number n of its entries, n keys in rising order, n ids;
+  varies), then of the channels of each image, for samples as they are stored, and then for each per-key feature those
+  of its keys and, last, of a key that was not seen;
+* element 2: int64, little endian: for each lookup the number n of its entries, n keys in rising order, n ids; then for
+  each image the bits of a sample;
 * elements 3 and up: the n texts of each text lookup, in the order of its keys.
 
 A text's key is its 63-bit FarmHash fingerprint; the graph compares the text as well, because fingerprints may collide.
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from components.constants import FeatureConstants, NormalizationConstants
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
+from components.moments.image_moments import FULL
 from components.moments.log1p import log1p
 
 # normalized = (x - center) * scale; ``filled`` stands in for a missing value, ``lowest`` and ``highest`` for -inf and
@@ -49,7 +52,9 @@ def by_element(plan: FeaturePlan) -> tuple[Feature, ...]:
 
 
 def elements(feature: Feature) -> int:
-    """How many numbers one row of a normalized feature holds; 1 where the length varies."""
+    """How many numbers one row of a normalized feature holds, 1 where the length varies; the channels of an image."""
+    if feature.image is not None:
+        return feature.image.channels
     return int(np.prod(feature.shape or (), dtype=np.int64))
 
 
@@ -65,6 +70,7 @@ def encode(constants: NormalizationConstants, fingerprints: Fingerprints) -> lis
     """
     plan = constants.plan
     parts = [_rows_by_element(constants[feature.name]) for feature in by_element(plan)]
+    parts += [_rows_by_channel(constants[feature.name]) for feature in plan.images]
     parts += [_rows_by_key(constants[feature.name]) for feature in plan.normalized if feature.key]
     table = np.concatenate([np.stack([rows[name] for name in NUMERIC_ROWS]) for rows in parts], axis=1)
     integers: list[Integers] = []
@@ -73,17 +79,19 @@ def encode(constants: NormalizationConstants, fingerprints: Fingerprints) -> lis
         keys, ids, found = _lookup(constants[feature.name], column, fingerprints)
         integers += [np.array([len(keys)], np.int64), keys, ids]
         texts += found
+    integers += [np.array([constants[feature.name].bits], np.int64) for feature in plan.images]
     flat = np.concatenate(integers) if integers else np.zeros(0, np.int64)
     return [constants.to_json().encode(), table.astype("<f8").tobytes(), flat.astype("<i8").tobytes(), *texts]
 
 
 def neutral(plan: FeaturePlan) -> list[bytes]:
     """The layout filled with zeros and empty vocabularies, for a graph that runs before its analysis."""
-    width = sum(elements(feature) if not feature.key else 1 for feature in plan.normalized)
+    width = sum(elements(feature) if not feature.key else 1 for feature in (*plan.normalized, *plan.images))
     entry = np.array([1, 0, 0], "<i8").tobytes()
     tables = lookups(plan)
     texts = [b"" for _, column in tables if column.dtype == "bytes"]
-    return [b"", bytes(8 * width * len(NUMERIC_ROWS)), entry * len(tables), *texts]
+    bits = np.full(len(plan.images), 8, "<i8").tobytes()
+    return [b"", bytes(8 * width * len(NUMERIC_ROWS)), entry * len(tables) + bits, *texts]
 
 
 def _rows_by_element(constants: FeatureConstants) -> Mapping[str, Floats]:
@@ -95,6 +103,15 @@ def _rows_by_element(constants: FeatureConstants) -> Mapping[str, Floats]:
     usual = constants.mean if constants.role == "min_max" else center  # what stands in for a missing value
     rows = _rows(constants, center, spread, usual, constants.min, constants.max)
     return {name: _by_element(constants.feature, values) for name, values in rows.items()}
+
+
+def _rows_by_channel(constants: FeatureConstants) -> Mapping[str, Floats]:
+    image = constants.feature.image
+    assert image is not None
+    # Back in samples as they are stored, which are whole numbers: a division in the graph would round each of them.
+    unit = 1 if image.scale == FULL[8] else FULL[constants.bits]
+    mean, sigma = (np.broadcast_to(x * unit, [image.channels]) for x in (constants.mean, constants.sigma))
+    return _rows(constants, mean, sigma, mean, mean, mean)
 
 
 def _rows_by_key(constants: FeatureConstants) -> Mapping[str, Floats]:

@@ -22,7 +22,8 @@ def reference(constants: NormalizationConstants, rows: Sequence[Row]) -> dict[st
 
     Returns:
       Normalized features float64 [rows, *shape], not yet rounded to float32; of a feature of variable length the
-      values of all rows in one line. Flags float64 [rows], categories int64 [rows], anything else as it came.
+      values of all rows in one line. Flags float64 [rows], categories int64 [rows], anything else as it came. Images
+      are left out: their pixels are TensorFlow's, whoever decodes them.
     """
     found: dict[str, npt.NDArray[Any]] = {}
     for feature in constants.plan.inputs:
@@ -32,7 +33,7 @@ def reference(constants: NormalizationConstants, rows: Sequence[Row]) -> dict[st
             found[name] = _ids(constants[feature.name], values)
         elif feature.role == "passthrough":
             found[name] = np.array(values).reshape([len(rows), *(feature.model_shape or ())])
-        elif feature.role != "ignore":
+        elif feature.role not in ("ignore", "image"):
             found.update(_normalized(constants, feature, values, rows))
     return found
 

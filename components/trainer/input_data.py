@@ -10,12 +10,15 @@ from components.feature_plan import model_name
 from components.frozen import FrozenTransform
 from components.frozen.damage import Damage, find_damage
 from components.frozen.record_files import Files, matching_files
+from components.trainer.sound_images import with_images
 
 # Records held for shuffling: about 100 MB of tabular tf.Examples.
 _SHUFFLE_RECORDS = 200_000
 _READ_BYTES = 8 << 20
 # Records that a reader hands over at once: handing over one at a time costs more than parsing it.
 _BLOCK = 256
+# Images held for shuffling: about 200 MB of photographs.
+_SHUFFLE_IMAGES = 2_000
 # Damaged records that are named in the log; all are counted.
 _LOGGED = 20
 # Files read side by side: enough to hide the latency of remote storage.
@@ -43,7 +46,8 @@ def normalized_dataset(
 
     Records are batched before they are parsed, so that parsing and normalizing are one call a batch, in a
     ``ParallelMapDataset`` whose function holds the statistics as constants. Without a label, a weight stands third too:
-    (dict, None, weight). Unshuffled, several files take turns in blocks of records. The iterator can be saved by
+    (dict, None, weight). Unshuffled, several files take turns in blocks of records. A record whose image cannot be
+    decoded is left out if the image is tagged corrupt=skip. The iterator can be saved by
     ``tf.train.Checkpoint(iterator=...)``.
 
     Args:
@@ -51,7 +55,7 @@ def normalized_dataset(
       frozen: the transform.
       batch_size: rows a batch; the last may be smaller unless ``drop_remainder``.
       shuffle: shuffles files and records anew in each pass; a number is how many records are held for it, 200,000 for
-        True, which is about 100 MB of a table and far more of images.
+        True, which is about 100 MB of a table; 2,000 where there are images.
       seed: makes the shuffle repeatable.
       repeat: without end.
       deterministic: keeps the order of batches whatever finishes first.
@@ -81,6 +85,8 @@ def normalized_dataset(
     files = files[index::count] if by_file else files
     damages = _damages(files, frozen) if skip_corrupt else []
     dataset = _blocks(files, damages, bool(shuffle), seed, deterministic)
+    if doubtful := [feature for feature in frozen.plan.images if feature.image and feature.image.corrupt == "skip"]:
+        dataset = with_images(dataset.unbatch(), frozen, doubtful, deterministic).batch(_BLOCK)
     one_by_one = bool(shuffle) or by_record
     if cache:
         dataset = dataset.cache("" if cache is True else cache)
@@ -89,7 +95,8 @@ def normalized_dataset(
     if by_record:
         dataset = dataset.shard(count, index)
     if shuffle:
-        dataset = dataset.shuffle(_SHUFFLE_RECORDS if shuffle is True else shuffle, seed=seed)
+        usual = _SHUFFLE_IMAGES if frozen.plan.images else _SHUFFLE_RECORDS
+        dataset = dataset.shuffle(usual if shuffle is True else shuffle, seed=seed)
     if repeat:
         dataset = dataset.repeat()
     in_batches = dataset.batch if one_by_one else dataset.rebatch

@@ -32,8 +32,8 @@ def signatures(model: keras.Model, frozen: FrozenTransform, task: str) -> dict[s
     ``serving_default``: serialized tf.Examples [batch] to what ``predictions`` says. ``serving_raw``: the same from
     one named tensor a feature (``components.frozen.named_tensors``). ``transform_features``: tf.Examples to the model's
     tensors. ``predict_transformed``: these, where all are of fixed shape, to what ``predictions`` says. ``inverse``:
-    normalized numbers back to raw ones. ``transform_label``: tf.Examples to the label as the model learns it. All but
-    the last do without the label.
+    normalized numbers back to raw ones, where there are any. ``transform_label``: tf.Examples to the label as the model
+    learns it. All but the last do without the label.
     """
 
     def answer(raw: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -56,8 +56,9 @@ def signatures(model: keras.Model, frozen: FrozenTransform, task: str) -> dict[s
         "serving_raw": _traced(serving_raw, **named_tensors.tensor_specs(frozen.plan)),
         "transform_features": _traced(lambda examples: frozen(frozen.parse(examples, label=False)), examples=_EXAMPLES),
         "transform_label": _traced(transform_label, examples=_EXAMPLES),
-        "inverse": _traced(lambda **model: _by_model_name(frozen.inverse(model)), **inverse_specs(frozen)),
     }
+    if specs := inverse_specs(frozen):
+        found["inverse"] = _traced(lambda **model: _by_model_name(frozen.inverse(model)), **specs)
     outputs = found["transform_features"].structured_outputs
     if all(isinstance(value, tf.Tensor) for value in outputs.values()):
         specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in outputs.items()}

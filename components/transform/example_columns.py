@@ -9,15 +9,18 @@ import tensorflow as tf
 
 from components.feature_plan import FeaturePlan
 from components.moments.columns import SparseParts
+from components.moments.image_moments import ImageColumn
 from components.moments.table_statistics import columns_read
+from components.transform.image_columns import DecodingParser
 from components.transform.record_reader import Parse
 from components.transform.trace import raw_feature_spec
 
 
 def analysis_parser(plan: FeaturePlan) -> Parse:
-    """Parses the columns that statistics need, and only these, to tensors by name."""
+    """Parses the columns that statistics need, and only these, to tensors by name; of images, their sums."""
     names = {feature.name for feature in columns_read(plan)}
-    return parser({name: form for name, form in raw_feature_spec(plan).items() if name in names})
+    parse = parser({name: form for name, form in raw_feature_spec(plan).items() if name in names})
+    return DecodingParser(parse, plan) if plan.images else parse
 
 
 def parser(spec: Mapping[str, Any]) -> Parse:
@@ -33,12 +36,14 @@ def parser(spec: Mapping[str, Any]) -> Parse:
 
 def columns_of(plan: FeaturePlan, parsed: Mapping[str, Any]) -> list[Any]:
     """The columns of a parsed batch as ``TableStatistics.of`` takes them."""
-    return [_parts(parsed[feature.name]) for feature in columns_read(plan)]
+    return [parsed[f.name] if f.image else _parts(parsed[f.name]) for f in columns_read(plan)]
 
 
 def rows_of(columns: Sequence[Any]) -> int:
     """The rows of a batch."""
     first = columns[0]
+    if isinstance(first, ImageColumn):
+        return first.rows
     return int(first.dense_shape[0]) if isinstance(first, SparseParts) else len(first)
 
 
@@ -47,6 +52,7 @@ def bytes_of(columns: Sequence[Any]) -> int:
     return sum(
         column.values.nbytes + column.indices.nbytes if isinstance(column, SparseParts) else column.nbytes
         for column in columns
+        if not isinstance(column, ImageColumn)
     )
 
 
@@ -54,10 +60,13 @@ def joined(batches: Sequence[Sequence[Any]]) -> list[Any]:
     """Several batches as one; a single one is not copied."""
     if len(batches) == 1:
         return list(batches[0])
-    return [
-        _joined_sparse(parts) if isinstance(parts[0], SparseParts) else np.concatenate(parts)
-        for parts in zip(*batches, strict=True)
-    ]
+    return [_joined(parts) for parts in zip(*batches, strict=True)]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], ImageColumn):
+        return ImageColumn.joined(parts)
+    return _joined_sparse(parts) if isinstance(parts[0], SparseParts) else np.concatenate(parts)
 
 
 def _joined_sparse(parts: Sequence[SparseParts]) -> SparseParts:

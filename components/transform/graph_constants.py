@@ -23,15 +23,18 @@ class GraphConstants:
     """What the normalization needs.
 
     Attributes:
-      numeric: float64 [width] by the names of ``NUMERIC_ROWS``, for the elements of all features without a key.
+      numeric: float64 [width] by the names of ``NUMERIC_ROWS``, for the elements of all features without a key and then
+        the channels of all images.
       by_key: float64 [keys + 1] by those names, for each per-key feature.
       lookups: by the name of the feature that owns them.
+      bits: int64 scalars, the bits of a sample of each image feature.
       measured: bool scalar; False while tf.Transform traces and runs the graph without an analysis.
     """
 
     numeric: Mapping[str, tf.Tensor]
     by_key: Mapping[str, Mapping[str, tf.Tensor]]
     lookups: Mapping[str, Lookup]
+    bits: Mapping[str, tf.Tensor]
     measured: tf.Tensor
 
 
@@ -56,8 +59,9 @@ def decode(measured: tf.Tensor, plan: FeaturePlan) -> GraphConstants:
             text_at = text_at + n
         found[feature.name] = Lookup(keys, ids, texts)
         at = at + 1 + 2 * n
+    bits = {feature.name: integers[at + place] for place, feature in enumerate(plan.images)}
     table = tf.reshape(tf.io.decode_raw(measured[1], tf.float64, little_endian=True), [len(NUMERIC_ROWS), -1])
-    width = sum(elements(feature) for feature in by_element(plan))
+    width = sum(elements(feature) for feature in (*by_element(plan), *plan.images))
     end = tf.constant(width, tf.int64)
     by_key: dict[str, Mapping[str, tf.Tensor]] = {}
     for feature in plan.with_role("z_score_per_key"):
@@ -65,7 +69,7 @@ def decode(measured: tf.Tensor, plan: FeaturePlan) -> GraphConstants:
         by_key[feature.name] = _named(table[:, end : end + n])
         end = end + n
     numeric = _named(tf.ensure_shape(table[:, :width], [len(NUMERIC_ROWS), width]))
-    return GraphConstants(numeric, by_key, found, is_measured)
+    return GraphConstants(numeric, by_key, found, bits, is_measured)
 
 
 def _named(table: tf.Tensor) -> dict[str, tf.Tensor]:

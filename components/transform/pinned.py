@@ -10,7 +10,7 @@ from components.moments.table_statistics import analyzed
 
 # What the numbers mean depends on these. The policies (missing, nonfinite, clip, unseen) are applied to the numbers,
 # and may differ.
-_MUST_AGREE = ("role", "dtype", "shape", "axis", "key", "log1p", "min_count")
+_MUST_AGREE = ("role", "dtype", "shape", "axis", "key", "log1p", "min_count", "image")
 
 
 def fitted(constants: NormalizationConstants, plan: FeaturePlan, source: str) -> NormalizationConstants:

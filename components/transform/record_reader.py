@@ -148,7 +148,9 @@ def _sizes(unit: WorkUnit, parse: Parse, batch_bytes: int, max_rows: int) -> tup
     probe = next(serialized_batches(unit, _PROBED), None)
     if probe is None:
         return max_rows, 1.0
-    decoded, serialized = decoded_bytes(parse(probe.texts)), int(probe.lengths.sum())
+    # Images are decoded a few at a time, within a bound of their own.
+    light = getattr(parse, "without_decoding", parse)
+    decoded, serialized = decoded_bytes(light(probe.texts)), int(probe.lengths.sum())
     a_row = max(decoded, serialized, 1) / len(probe.lengths)
     return max(1, min(max_rows, int(batch_bytes / a_row))), max(1.0, decoded / max(serialized, 1))
 

@@ -14,6 +14,7 @@ from components.feature_plan import Feature, FeaturePlan, model_name
 from components.moments.wire import by_element, elements
 from components.transform.forms import as_dense, both, checked, finite, stacked_columns
 from components.transform.graph_constants import GraphConstants
+from components.transform.image_scores import normalized_image
 from components.transform.lookup import look_up
 
 TensorMap = Mapping[str, Any]
@@ -52,6 +53,9 @@ def normalize(raw: TensorMap, plan: FeaturePlan, constants: GraphConstants) -> d
             outputs.update(_per_key(feature, key, raw, constants))
         elif feature.shape is None:
             outputs[model_name(feature.name)] = _variable(feature, raw[feature.name], places, constants)
+    for feature in plan.images:
+        rows = {name: tf.gather(constants.numeric[name], places[feature.name]) for name in ("center", "scale")}
+        outputs[model_name(feature.name)] = normalized_image(feature, raw[feature.name], rows, constants.bits)
     return outputs
 
 
@@ -210,10 +214,10 @@ def _flag(feature: Feature, block: _Block) -> dict[str, tf.Tensor]:
 
 
 def _places(plan: FeaturePlan) -> dict[str, list[int]]:
-    """The columns in the numeric rows of each feature without a key."""
+    """The columns in the numeric rows of each feature without a key, and of each image."""
     places: dict[str, list[int]] = {}
     at = 0
-    for feature in by_element(plan):
+    for feature in (*by_element(plan), *plan.images):
         places[feature.name] = list(range(at, at + elements(feature)))
         at += elements(feature)
     return places

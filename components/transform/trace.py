@@ -8,6 +8,7 @@ import tensorflow as tf
 from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
 from components.frozen.freeze import FrozenGraph, freeze_function
+from components.frozen.image_decoding import DTYPES as SAMPLES
 from components.frozen.raw_columns import DTYPES, tensor_spec
 from components.moments.fingerprint import fingerprints
 from components.moments.wire import encode
@@ -15,10 +16,18 @@ from components.transform.preprocessing import apply_plan
 
 
 def frozen_graph(constants: NormalizationConstants) -> FrozenGraph:
-    """The transform with these constants; every feature of one value a row, or of variable length, may be absent."""
+    """The transform with these constants; every feature of one value a row, or of variable length, may be absent.
+
+    Of an image it takes the decoded samples: ``FrozenTransform`` decodes.
+    """
     plan = constants.plan
     measured = tf.constant(encode(constants, fingerprints))
-    spec = {feature.name: _input_spec(feature) for feature in plan.read}
+    spec = {
+        feature.name: _input_spec(feature)
+        if feature.image is None
+        else tf.TensorSpec([None, *feature.image.shape], SAMPLES[constants[feature.name].bits])
+        for feature in plan.read
+    }
 
     def transform(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         return apply_plan(raw, plan, lambda _inputs, _plan: measured)

@@ -24,7 +24,7 @@ LIMIT_SECONDS = 600  # a run takes about one minute; this is for a machine that 
 JSON_KEYS = {"constants_digest", "rows", "metrics", "model", "report", "transform_graph", "log", "seconds"}
 COMPONENTS = [
     *("ArrowExampleGen", "ImportSchemaGen", "LatestBlessedModel", "StatisticsGen", "ExampleValidator", "AnomalyGate"),
-    *("NormalizingTransform", "DriftGate", "Trainer", "Evaluator", "Pusher"),
+    *("NormalizingTransform", "ConstantsAudit", "DriftGate", "Trainer", "ParityCheck", "Evaluator", "Pusher"),
 ]
 # Drift gate and Evaluator of the run after a blessed one compare with its model: another input, so they run again.
 COMPARES_WITH_BLESSED = {"LatestBlessedModel", "DriftGate", "Evaluator", "Pusher"}

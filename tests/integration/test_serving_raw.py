@@ -18,10 +18,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import FeaturePlan, FrozenTransform, normalized_dataset
 from components.frozen import graph_file
+from components.parity.serve_check import serve_check as check
 from components.trainer.model import ModelSpec, build_model
 from components.trainer.serving import ServingModel, export
 from components.trainer.serving import signatures as signatures_of
-from pipeline.serve_check import serve_check as check
 from pipeline.where import constants_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -148,7 +148,7 @@ ROLES = [
         ("z_score_per_key:",),
         ("robust:x",),
         ("z_score", "z_score_per_key:x"),
-        ("image",),
+        ("picture",),
     ],
 )
 def test_exactly_one_known_role_is_required(tags: tuple[str, ...]) -> None:

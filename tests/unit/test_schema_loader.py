@@ -138,7 +138,8 @@ def test_the_readme_lists_the_roles_types_and_options_that_a_plan_accepts() -> N
     assert tuple(role.partition(":")[0] for role in listed) == ROLES
     values = {"axis": "axis=all", "missing": "missing=mean", "nonfinite": "nonfinite=clip", "clip": "clip=3"}
     values |= {"log1p": "log1p", "max_keys": "max_keys=9", "unit": "unit=m", "min_count": "min_count=9"}
-    values |= {"unseen": "unseen=zero"}
+    values |= {"unseen": "unseen=zero", "channels": "channels=1", "size": "size=8x9", "scale": "scale=1"}
+    values |= {"layout": "layout=NCHW", "corrupt": "corrupt=skip"}
     assert {f"`{option}`" for option in values} == {
         name for name, *_ in rows_of_table("option | values | default | meaning")
     }

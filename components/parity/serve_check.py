@@ -21,6 +21,9 @@ from components.parity.ulps import worst_ulps
 MOST_ULPS = 1.0
 
 
+Tensors = dict[str, Any]
+
+
 @dataclasses.dataclass(frozen=True)
 class ServeCheck:
     """What was compared.
@@ -44,11 +47,16 @@ class ServeCheck:
     def failures(self) -> list[str]:
         """A sentence for each thing that is wrong."""
         far = [f"{name} is {ulps:g} ulp from its constants" for name, ulps in self.ulps.items() if ulps > MOST_ULPS]
+        return far + self.disagreements
+
+    @property
+    def disagreements(self) -> list[str]:
+        """A sentence for each pair of signatures that gives different scores."""
         compared = {
             "of serving_raw differs from serving_default": self.raw_scores_differ,
             "of serving_default is not predict_transformed of transform_features": self.transformed_scores_differ,
         }
-        return far + [
+        return [
             f"{name} {what} in {n} of {self.rows} rows"
             for what, by_name in compared.items()
             for name, n in by_name.items()
@@ -57,7 +65,12 @@ class ServeCheck:
 
 
 def serve_check(model: str, data: str, rows: int) -> ServeCheck:
-    """Compares the first rows of TFRecord files (a file, a folder or a glob) in a model's signatures.
+    """Compares the first rows of TFRecord files (a file, a folder or a glob) in a model's signatures."""
+    return served(model, data, rows)[0]
+
+
+def served(model: str, data: str, rows: int) -> tuple[ServeCheck, Tensors]:
+    """The comparison, and what ``transform_features`` gives for these rows, by model tensor.
 
     Raises:
       DataError: no model with constants there, no such file, or a record that cannot be read.
@@ -73,28 +86,27 @@ def serve_check(model: str, data: str, rows: int) -> ServeCheck:
         raise DataError(f"The model at {model} has no signature {min(lacking)!r}; it has {', '.join(signatures)}.")
     files = matching_files(f"{data}/*" if Path(data).is_dir() else data)
     with named(files, lambda texts: frozen.parse(texts, label=False)):
-        texts = _first(files, rows)
-        served = signatures["transform_features"](examples=tf.constant(texts, tf.string))
+        texts = first_records(files, rows)
+        transformed = signatures["transform_features"](examples=tf.constant(texts, tf.string))
         by_default = signatures["serving_default"](examples=tf.constant(texts, tf.string))
-    examples = [_row(text) for text in texts]
+    examples = [row_of(text) for text in texts]
     by_name = signatures["serving_raw"](**_named(frozen, examples))
-    again = signatures["predict_transformed"](**served) if "predict_transformed" in signatures else {}
-    expected = reference(frozen.constants, [_served(frozen, row) for row in examples])
-    return ServeCheck(
+    again = signatures["predict_transformed"](**transformed) if "predict_transformed" in signatures else {}
+    expected = reference(frozen.constants, [_carried(frozen, row) for row in examples])
+    names = [name for f in frozen.plan.inputs for name in model_names(f) if name in expected]
+    tensors = {name: _dense(transformed, name) for name in names}
+    check = ServeCheck(
         digest=frozen.digest,
         rows=len(texts),
-        ulps={
-            name: worst_ulps(_dense(served, name), expected[name])
-            for feature in frozen.plan.inputs
-            if feature.role != "ignore"
-            for name in model_names(feature)
-        },
+        ulps={name: worst_ulps(tensors[name], expected[name]) for name in names},
         raw_scores_differ={name: _differing(by_default[name], by_name[name]) for name in by_default},
         transformed_scores_differ={name: _differing(by_default[name], again[name]) for name in again},
     )
+    return check, tensors
 
 
-def _first(files: Sequence[str], rows: int) -> list[bytes]:
+def first_records(files: Sequence[str], rows: int) -> list[bytes]:
+    """The first records of TFRecord files; raises DataError where there is none."""
     records = itertools.chain.from_iterable(
         tf.data.TFRecordDataset(file, compression_of(file)).as_numpy_iterator() for file in files
     )
@@ -104,7 +116,8 @@ def _first(files: Sequence[str], rows: int) -> list[bytes]:
     return texts
 
 
-def _row(text: bytes) -> Row:
+def row_of(text: bytes) -> Row:
+    """A serialized tf.Example as values by the schema's own names."""
     features = tf.train.Example.FromString(text).features.feature
     return {name: list(_values(feature)) for name, feature in features.items()}
 
@@ -114,7 +127,7 @@ def _values(feature: Any) -> Iterator[Any]:
     return iter(getattr(feature, kind).value) if kind else iter(())
 
 
-def _served(frozen: FrozenTransform, row: Row) -> Row:
+def _carried(frozen: FrozenTransform, row: Row) -> Row:
     """What of a row a serving request carries."""
     return {feature.name: row[feature.name] for feature in frozen.plan.served if feature.name in row}
 
@@ -134,8 +147,8 @@ def _named(frozen: FrozenTransform, rows: Sequence[Row]) -> dict[str, tf.Tensor]
     return named_rows
 
 
-def _dense(served: Any, name: str) -> Any:
-    value = served[name]
+def _dense(transformed: Any, name: str) -> Any:
+    value = transformed[name]
     return value.values.numpy() if isinstance(value, tf.SparseTensor) else value.numpy()
 
 

@@ -1,0 +1,121 @@
+"""The saved graph as a function: chosen raw values in, its scores against the float64 reference."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from components.constants import FeatureConstants, NormalizationConstants
+from components.feature_plan import Feature, model_name
+from components.frozen import FrozenTransform
+from components.frozen.raw_columns import parse_spec
+from components.parity.reference import reference
+from components.parity.ulps import worst_ulps
+from components.verdict import Finding
+
+MAX_ULPS = 1.0  # float64 arithmetic and one rounding to float32; the reference divides where the graph multiplies
+_SIGMAS = (-3.0, -1.0, -0.25, 0.25, 1.0, 3.0)
+_KEYS = 256  # keys that are probed in one batch; all keys' constants are compared bit by bit anyway
+Rows = list[dict[str, list[Any]]]
+
+
+def probe_rows(frozen: FrozenTransform) -> Rows:
+    """Rows with the mean, so many sigmas beside it, minimum, maximum and, where it may be, no value at all."""
+    constants = frozen.constants
+    columns = {feature.name: _points(constants[feature.name]) for feature in constants.plan.normalized}
+    optional = [feature.name for feature in constants.plan.normalized if _may_be_absent(feature, frozen)]
+    keys = {feature.key: constants[feature.name] for feature in constants.plan.normalized if feature.key}
+    points = max(len(points) for points in columns.values())
+    keys_probed = max((len(table.by_key.keys) for table in keys.values() if table.by_key), default=1)
+    rows: Rows = []
+    for at in range(max(points, min(_KEYS, keys_probed)) + 1):
+        row = {name: points[at % len(points)] for name, points in columns.items()}
+        row |= {f.name: _filler(f, keys.get(f.name), at) for f in constants.plan.inputs if f.name not in columns}
+        rows.append(row)
+    for name in optional:
+        rows[-1][name] = []
+    return rows
+
+
+def probe(frozen: FrozenTransform, rows: Rows) -> dict[str, npt.NDArray[Any]]:
+    """What the graph makes of these rows, by model name; of a feature of variable length its values in one line."""
+    plan = frozen.plan
+    spec = {feature.name: parse_spec(feature, frozen.takes_sparse(feature)) for feature in plan.inputs}
+    serialized = [_example(plan.inputs, row) for row in rows]
+    outputs = frozen(tf.io.parse_example(tf.constant(serialized), spec))
+    return {name: (x.values if isinstance(x, tf.SparseTensor) else x).numpy() for name, x in outputs.items()}
+
+
+def distances(constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
+    """The worst distance from the reference in float32 ulps, by normalized feature."""
+    expected = reference(constants, rows)
+    names = {feature.name: model_name(feature.name) for feature in constants.plan.normalized}
+    return {name: worst_ulps(found[model], expected[model]) for name, model in names.items()}
+
+
+def formula_findings(
+    constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Finding, ...]:
+    """One finding for each feature that lies more than ``MAX_ULPS`` away."""
+    expected = reference(constants, rows)
+    names = [model_name(feature.name) for feature in constants.plan.normalized]
+    findings = []
+    for feature, ulps in distances(constants, rows, found).items():
+        if ulps > MAX_ULPS:
+            own = found[model_name(feature)]
+            others = [n for n in names if n != model_name(feature) and worst_ulps(own, expected[n]) <= MAX_ULPS]
+            fault = "features_permuted" if others else "formula_changed"
+            came = f"gives the scores of {others[0]!r}" if others else f"lies {ulps:.6g} ulp away"
+            message = f"the graph must be within {MAX_ULPS:g} ulp of (x - center) * scale but {came}. Analyse again."
+            findings.append(Finding(fault, message, feature))
+    return tuple(findings)
+
+
+def _points(constants: FeatureConstants) -> list[list[Any]]:
+    """Raw rows of one feature, as lists of its values."""
+    mean, sigma = (_elements(constants, values) for values in (constants.mean, constants.sigma))
+    around = [mean + k * sigma for k in _SIGMAS]
+    # log1p(x) - mean is all rounding at the mean itself, and NumPy's logarithm is not TensorFlow's to the last bit.
+    around += [] if constants.feature.log1p else [mean]
+    around += [_elements(constants, values) for values in (constants.min, constants.max)]
+    return [_raw(constants.feature, point) for point in around]
+
+
+def _elements(constants: FeatureConstants, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shape = constants.feature.shape or ()
+    kept = [size if axis in (constants.feature.axis or ()) else 1 for axis, size in enumerate(shape)]
+    return np.broadcast_to(np.reshape(values, kept), shape).reshape(-1)
+
+
+def _raw(feature: Feature, values: npt.NDArray[np.float64]) -> list[Any]:
+    raw = np.expm1(values) if feature.log1p else values
+    if feature.dtype == "int64":
+        return np.clip(np.rint(raw), -(2.0**53), 2.0**53).astype(np.int64).tolist()
+    limit = float(np.finfo(np.float32).max)
+    return np.clip(raw, -limit, limit).astype(np.float32).tolist()
+
+
+def _filler(feature: Feature, table: FeatureConstants | None, at: int) -> list[Any]:
+    """A key that was seen, or a value that only fills its place."""
+    if table is not None and table.by_key is not None:
+        key = table.by_key.keys[at % len(table.by_key.keys)]
+        return [key if feature.dtype == "bytes" else int(key)]
+    size = int(np.prod(feature.shape or (), dtype=np.int64))
+    return [{"bytes": b"", "int64": 0, "float32": 0.0}[feature.dtype]] * size
+
+
+def _may_be_absent(feature: Feature, frozen: FrozenTransform) -> bool:
+    if feature.missing == "error":
+        return False
+    return frozen.takes_sparse(feature) or (feature.dtype == "float32" and feature.nonfinite != "error")
+
+
+def _example(features: tuple[Feature, ...], row: Mapping[str, list[Any]]) -> bytes:
+    example = tf.train.Example()
+    for feature in (feature for feature in features if row[feature.name]):
+        into = example.features.feature[feature.name]
+        kind = {"bytes": into.bytes_list, "int64": into.int64_list, "float32": into.float_list}[feature.dtype]
+        kind.value.extend(row[feature.name])
+    return bytes(example.SerializeToString())
