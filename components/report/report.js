@@ -297,8 +297,9 @@
     control("tools").hidden = false;
     control("tools").addEventListener("submit", (event) => event.preventDefault());
     logarithmic.addEventListener("change", () => drawn.forEach((make, place) => draw(place, make)));
-    for (const id of ["search", "role", "state"]) if (control(id)) control(id).addEventListener("input", show);
-    control("sort").addEventListener("input", () => {
+    control("search").addEventListener("input", show);
+    for (const id of ["role", "state"]) if (control(id)) control(id).addEventListener("change", show);
+    control("sort").addEventListener("change", () => {
       const column = value("sort") === "" ? -1 : Number(value("sort"));
       sort(column, column >= 0 && isNumber(column));
     });
