@@ -43,7 +43,10 @@ class RunReportExecutor(base_executor.BaseExecutor):
             return str(artifact_utils.get_single_uri(input_dict[name])) if input_dict.get(name) else ""
 
         sources = Sources(
-            **{name: uri(name) for name in ("transform_graph", "statistics", "model_run", "evaluation")},
+            uri("transform_graph"),
+            uri("statistics"),
+            uri("model_run"),
+            uri("evaluation"),
             verdicts=tuple(filter(None, map(uri, _VERDICTS))),
         )
         facts = collect(sources, exec_properties["title"])

@@ -125,7 +125,7 @@
       }],
       layout: Object.assign(histogramLayout("", "values"), {
         xaxis: {
-          ...layout("", "").xaxis, tickvals: shown.map((_, at) => at),
+          ...layout("", "").xaxis, zeroline: false, tickvals: shown.map((_, at) => at),
           ticktext: shown.map(([word]) => plain(word.length > 14 ? `${word.slice(0, 13)}…` : word || "(empty)")),
         },
       }),

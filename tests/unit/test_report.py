@@ -15,7 +15,7 @@ from report_facts import HOSTILE, run
 
 from components.report.facts import RunFacts
 from components.report.payload import embedded, json_number
-from components.report.render import _plotly, render
+from components.report.render import _part, _plotly, render
 
 PLOTLY_BYTES = 5_000_000  # its bundle, which every page holds
 
@@ -96,6 +96,29 @@ def test_a_fault_is_told_with_its_feature() -> None:
     assert "1 fault" in page
     states = {feature["name"]: feature["state"] for feature in data_of(page)["features"]}
     assert (states["f1"], states["f0"]) == ("bad", "good")
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa_and_lines_of_charts_that_of_graphics(theme: int) -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", _part("report.css").split("@media")[theme]))
+    for ground in ("paper", "raised"):
+        for text in ("ink", "muted", "accent", "good", "warning", "bad"):
+            assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
+        for line in ("first", "second"):
+            assert contrast(colors[line], colors[ground]) >= 3.0, (line, ground)
 
 
 def test_2000_features_take_little_time_and_room() -> None:
