@@ -188,7 +188,3 @@ class RunFacts:
     lineage: tuple[ArtifactFacts, ...] = ()
     versions: Pairs = ()
     notes: tuple[str, ...] = ()
-
-    def with_run(self, outcome: Outcome, timeline: tuple[Node, ...], lineage: tuple[ArtifactFacts, ...]) -> "RunFacts":
-        """The same, with what an orchestrator knows of the run."""
-        return dataclasses.replace(self, outcome=outcome, timeline=timeline, lineage=lineage)

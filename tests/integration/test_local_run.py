@@ -134,6 +134,14 @@ def test_a_failed_run_has_a_report_with_its_message_and_what_has_not_run(project
     assert "First · text" in page and "/artifacts/First/text/1" in page
 
 
+def test_the_verdict_of_a_check_that_stopped_a_run_is_in_its_report(project: Project) -> None:
+    control(project, "check")
+    assert run(project) == 1
+    page = (project[1] / "report.html").read_text(encoding="utf-8")
+    assert '<li class="bad"><span class="line"><strong>Audit</strong> <span class="state">1 fault</span>' in page
+    assert "shard left out" in page and "rows are missing" in page
+
+
 def test_the_newest_report_is_on_top_and_the_earlier_ones_are_kept(project: Project) -> None:
     for _ in range(2):
         run(project)

@@ -124,6 +124,14 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_there(tmp_path: Path) -> N
     assert len(facts.curves) == 2
 
 
+def test_a_failed_check_of_what_was_fed_shows_it(tmp_path: Path) -> None:
+    fault = Finding("fed_mean_off", "mean 3", "x y")
+    fed = Verdict("fed", (fault,), (), {"edges": [0, 1], "features": {"x_y": {"histogram": [7]}}})
+    facts = collect(Sources(graph_at(tmp_path / "graph"), failed=fed), "x")
+    assert facts.checks == (fed,)
+    assert facts.features[0].normalized is not None and facts.features[0].normalized.counts == (7.0,)
+
+
 def test_the_training_split_is_shown_and_another_one_where_there_is_none(tmp_path: Path) -> None:
     both = statistics_at(tmp_path / "both", "eval")
     statistics_at(tmp_path / "both", "train")
