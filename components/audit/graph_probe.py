@@ -27,7 +27,7 @@ def probe_rows(frozen: FrozenTransform) -> Rows:
     columns = {feature.name: _points(constants[feature.name]) for feature in constants.plan.normalized}
     optional = [feature.name for feature in constants.plan.normalized if _may_be_absent(feature, frozen)]
     keys = {feature.key: constants[feature.name] for feature in constants.plan.normalized if feature.key}
-    points = max(len(points) for points in columns.values())
+    points = max((len(points) for points in columns.values()), default=1)
     keys_probed = max((len(table.by_key.keys) for table in keys.values() if table.by_key), default=1)
     rows: Rows = []
     for at in range(max(points, min(_KEYS, keys_probed)) + 1):
@@ -94,7 +94,9 @@ def _raw(feature: Feature, values: npt.NDArray[np.float64]) -> list[Any]:
     if feature.dtype == "int64":
         return np.clip(np.rint(raw), -(2.0**53), 2.0**53).astype(np.int64).tolist()
     limit = float(np.finfo(np.float32).max)
-    return np.clip(raw, -limit, limit).astype(np.float32).tolist()
+    small = np.clip(raw, -limit, limit).astype(np.float32)
+    # TensorFlow reads a subnormal number as 0, on every way; the transform promises nothing for them.
+    return np.where(np.abs(small) < np.finfo(np.float32).tiny, np.float32(0), small).tolist()
 
 
 def _filler(feature: Feature, table: FeatureConstants | None, at: int) -> list[Any]:
@@ -102,6 +104,8 @@ def _filler(feature: Feature, table: FeatureConstants | None, at: int) -> list[A
     if table is not None and table.by_key is not None:
         key = table.by_key.keys[at % len(table.by_key.keys)]
         return [key if feature.dtype == "bytes" else int(key)]
+    if feature.image is not None:
+        return [tf.io.encode_png(np.zeros([1, 1, feature.image.channels], np.uint8)).numpy()]
     size = int(np.prod(feature.shape or (), dtype=np.int64))
     return [{"bytes": b"", "int64": 0, "float32": 0.0}[feature.dtype]] * size
 

@@ -12,7 +12,7 @@ from components.feature_plan import Feature, FeaturePlan
 from components.frozen.raw_columns import DTYPES
 from components.frozen.record_files import compression_of
 
-_BATCH = 16_384
+_BATCH = 2_048  # records; 200 MB of records of 100 KB
 
 
 @dataclasses.dataclass(frozen=True)

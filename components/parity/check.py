@@ -60,6 +60,23 @@ def check_parity(
     asked = Path(folder, "served")
     asked.mkdir()
     process = ServedRows(model, records, str(asked))  # it imports TensorFlow while Beam works here
+    try:
+        return _compared(frozen, graph, schema, texts, real, list(edges), process, records, max_ulps)
+    finally:
+        process.stop()
+
+
+def _compared(
+    frozen: FrozenTransform,
+    graph: str,
+    schema: schema_pb2.Schema,
+    texts: Sequence[bytes],
+    real: int,
+    edges: Sequence[str],
+    process: ServedRows,
+    records: str,
+    max_ulps: float,
+) -> Verdict:
     examples = [row_of(text) for text in texts]
     for_beam = ways.rows_for_beam(frozen.plan, examples)
     on_beam = ways.by_beam(graph, schema, frozen.plan, [texts[at] for at in for_beam], _LOCAL)
@@ -78,7 +95,7 @@ def check_parity(
         disagreements=check.disagreements,
         figures={
             "rows": real,
-            "edge_rows": list(edges),
+            "edge_rows": edges,
             "rows_that_tf_transform_cannot_take": len(texts) - len(for_beam),
         },
     )

@@ -10,6 +10,7 @@ from components.feature_plan import NORMALIZED_ROLES, Feature
 from components.parity.reference import Row
 
 _UNSEEN = b"\x01 not in any vocabulary"
+_UNSEEN_WHOLE = -(2**53 - 11)
 _FLOAT32 = np.finfo(np.float32)
 # Beyond it float64 does not tell whole numbers apart, and the transform promises no ulp.
 _LARGEST_WHOLE = 2**53 - 1
@@ -41,9 +42,12 @@ def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
         return {name: values for name, values in row(lambda _: None).items() if name in kept}
 
     def unseen() -> Row:
-        texts = {f.name for f in plan.inputs if f.dtype == "bytes" and f.name not in refusing}
-        texts &= {f.name for f in (*plan.with_role("category"), *plan.keys)}
-        return {name: [_UNSEEN] if name in texts else values for name, values in row(lambda _: None).items()}
+        named = {f.name: f.dtype for f in (*plan.with_role("category"), *plan.keys) if f.name not in refusing}
+        usual_row = row(lambda _: None)
+        return {
+            name: [_UNSEEN if named[name] == "bytes" else _UNSEEN_WHOLE] if name in named else values
+            for name, values in usual_row.items()
+        }
 
     rows = {
         "missing": without(),

@@ -42,6 +42,11 @@ class ServedRows:
         with open(Path(folder, "log"), "wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
+    def stop(self) -> None:
+        """Ends the process, if it still runs."""
+        self._process.kill()
+        self._process.wait()
+
     def result(self) -> tuple[ServeCheck, dict[str, Any]]:
         """How the signatures agree, and the numbers among the model tensors.
 
@@ -50,8 +55,9 @@ class ServedRows:
         """
         try:
             status = self._process.wait(_SECONDS)
-        finally:
-            self._process.kill()
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise DataError(f"The model at {self._model} did not answer within {_SECONDS} seconds.") from None
         if status:
             words = Path(self._folder, "log").read_text(encoding="utf-8", errors="replace").strip()
             raise DataError(f"The model at {self._model} cannot be asked in a process of its own: {words[-2000:]}")

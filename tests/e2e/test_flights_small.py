@@ -160,7 +160,7 @@ def test_a_second_run_computes_nothing_again_but_the_comparison(first: Run) -> N
 def test_from_runs_a_component_and_those_below_it_again(first: Run) -> None:
     rerun = run(first.root, "--from", "Trainer")
     states = {name: state for name, state in rerun.states.items() if name not in ("LatestBlessedModel", "DriftGate")}
-    again = {"Trainer", "Evaluator", "Pusher"}
+    again = {"Trainer", "ParityCheck", "Evaluator", "Pusher"}
     assert states == {name: "done" if name in again else "cached" for name in states}
     assert rerun.result["constants_digest"] == first.result["constants_digest"]
     # The same seed and the same input: the same model, to what the metrics can tell.

@@ -89,8 +89,10 @@ def test_checkpoints_lie_in_the_runs_folder_unless_the_configuration_says_where(
     assert options.checkpoint_dir == expected.format(folder=tmp_path)
 
 
-def test_only_a_threshold_on_the_change_looks_up_the_model_before(tmp_path: Path) -> None:
+def test_the_model_before_is_looked_up_for_the_drift_gate_or_a_threshold_on_the_change(tmp_path: Path) -> None:
     data = 'path = "rows.csv"'
+    assert "LatestBlessedModel" in compiled(tmp_path, data, '{ metric = "auc", min = 0.5 }')
+    data += '\n[drift]\nbaseline = "before.json"'
     assert "LatestBlessedModel" not in compiled(tmp_path, data, '{ metric = "auc", min = 0.5 }')
     assert "LatestBlessedModel" in compiled(tmp_path, data, '{ metric = "auc", max_drop = 0.1 }')
 

@@ -145,7 +145,7 @@ def test_a_right_run_is_blessed_and_every_way_is_told(run: Run, model: str, tmp_
     figures = verdict.figures
     # The row in which all may be absent that may: tf.Transform wants `pair`, which has a shape.
     assert (figures["rows"], figures["rows_that_tf_transform_cannot_take"], figures["not_compared"]) == (40, 1, [])
-    assert set(figures["edge_rows"]) >= {"nan", "pos_inf", "neg_inf", "largest", "lowest", "unseen", "missing"}
+    assert set(figures["edge_rows"]) >= {"nan", "pos_inf", "neg_inf", "largest", "lowest", "unseen", "empty_example"}
     assert set(figures["features"]) == {"x", "y", "n", "n_missing", "pair", "word"}
     for by_way in figures["features"].values():
         assert set(by_way) == {"beam_transform", "map", "serving"}

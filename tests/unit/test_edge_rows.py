@@ -1,5 +1,7 @@
 """Edge rows: which values they hold, and which features keep their usual ones."""
 
+from dataclasses import replace
+
 import numpy as np
 from hand_constants import number, words
 
@@ -40,3 +42,9 @@ def test_only_texts_of_a_vocabulary_become_unseen() -> None:
     rows = _rows(number("x"), words("word", {b"a": 3}))
     assert rows["unseen"]["word"][0] not in (b"a", b"")
     assert rows["unseen"]["x"] == [2.5]
+
+
+def test_whole_numbers_of_a_vocabulary_become_unseen_ones() -> None:
+    month = words("month", {b"7": 3})
+    rows = _rows(number("x"), replace(month, feature=replace(month.feature, dtype="int64")))
+    assert rows["unseen"]["month"] == [-(2**53 - 11)]
