@@ -149,7 +149,7 @@ def test_screenshots_of_a_desktop(opened: Any, scheme: str) -> None:
     )
     opened.execute_script("document.querySelector('#table tbody tr[data-at=\"3\"] button').click()")
     kept(opened, f"desktop-{scheme}-top")
-    opened.execute_script("document.getElementById('features').scrollIntoView()")
+    opened.execute_script("document.getElementById('features').scrollIntoView({behavior: 'instant'})")
     kept(opened, f"desktop-{scheme}-features")
     background = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
     lightness = sum(int(part) for part in background.strip("rgba()").split(",")[:3]) / 765
@@ -163,6 +163,6 @@ def test_a_phone_needs_no_sideways_scroll(opened: Any) -> None:
     opened.refresh()
     opened.execute_script("document.querySelector('#table tbody tr[data-at=\"3\"] button').click()")
     kept(opened, "phone-top")
-    opened.execute_script("document.getElementById('features').scrollIntoView()")
+    opened.execute_script("document.getElementById('features').scrollIntoView({behavior: 'instant'})")
     kept(opened, "phone-features")
     assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
