@@ -14,18 +14,18 @@ _BINS = len(EDGES) - 1
 
 
 class Observer:
-    """Watches the first batches of a stream, in the order in which the training gets them.
+    """Watches the first pass of a stream, in the order in which the training gets its rows.
 
     The stage stands behind the input pipeline, whose own maps stay without state.
     """
 
-    def __init__(self, constants: NormalizationConstants, batches: int) -> None:
-        """For normalized numbers of fixed shape; ``batches`` of them are counted, the rest passes by."""
+    def __init__(self, constants: NormalizationConstants, rows: int) -> None:
+        """For normalized numbers of fixed shape; the first ``rows`` are counted, the rest passes by."""
         features = [feature for feature in constants.plan.normalized if feature.shape is not None]
         self._names = [model_name(feature.name) for feature in features]
         width = len(features)
         self._clips = tf.constant([[feature.clip or np.inf] for feature in features], tf.float32)
-        self._left = tf.Variable(batches, dtype=tf.int64, trainable=False)
+        self._left = tf.Variable(rows, dtype=tf.int64, trainable=False)
         self._sums = tf.Variable(tf.zeros([3, width], tf.float64), trainable=False)  # of 1, x and x * x
         self._extremes = tf.Variable(tf.fill([2, width], tf.constant(-np.inf, tf.float32)), trainable=False)  # -x, x
         self._at_bound = tf.Variable(tf.zeros([width], tf.int64), trainable=False)
@@ -66,12 +66,13 @@ class Observer:
 
     def _count(self, features: Mapping[str, tf.Tensor]) -> tf.Operation:
         # One operation for all tensors with as many values a row: thousands of columns are no thousands of reductions.
+        count = tf.minimum(self._left, tf.shape(features[self._names[0]], tf.int64)[0])
         groups: dict[tuple[int | None, ...], list[int]] = {}
         for at, name in enumerate(self._names):
             groups.setdefault(tuple(features[name].shape[1:]), []).append(at)
-        done = [self._left.assign_sub(1)]
+        done = [self._left.assign_sub(count)]
         for members in groups.values():
-            values = tf.stack([tf.reshape(features[self._names[at]], [-1]) for at in members])
+            values = tf.stack([tf.reshape(features[self._names[at]][:count], [-1]) for at in members])
             done += self._take(values, tf.constant(members, tf.int64))
         return tf.group(done)
 

@@ -18,7 +18,6 @@ EDGES = tuple(i / 4 for i in range(-32, 33))
 CLIPPED_SHARE = 0.01
 # What float32 rounding of each value leaves of a mean of 0 and a variance of 1.
 _ROUNDING = 1e-5
-_SIGMAS = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,20 +41,17 @@ class Fed:
     histogram: tuple[int, ...]
 
 
-def judge(
-    constants: NormalizationConstants, fed: Mapping[str, Fed], extra_rows: int, *, own_data: bool = True
-) -> Verdict:
-    """What is wrong with the first epoch.
+def judge(constants: NormalizationConstants, fed: Mapping[str, Fed], *, own_data: bool = True) -> Verdict:
+    """What is wrong with the first pass over the rows.
 
     A z-score over exactly the rows that were analysed has the mean 0, and the variance that is the share of values
-    that are no fill, whatever the data are. Bounds allow for the rows that fill up the last batch from the next pass
-    (six of their standard errors, and one row as far out as the farthest), and for float32. Not expected, but shown:
-    features with a weight column, ``clip``, a constant in the place of missing values, and roles without mean 0.
+    that are no fill, whatever the data are; float32 leaves 1e-5 of that. Not expected, but shown: features with a
+    weight column, ``clip``, a constant in the place of missing values, whole numbers from 2**53 on, and roles without
+    mean 0.
 
     Args:
       constants: of the transform.
       fed: by model tensor.
-      extra_rows: rows beyond one pass over the training split.
       own_data: whether the constants are those of the data at hand; pinned ones are not, and only warn.
     """
     findings: list[Finding] = []
@@ -67,16 +63,14 @@ def judge(
             continue
         one = constants[feature.name]
         expected = _expected_variance(constants, one)
-        wrong = _wrong(one, seen, expected, extra_rows)
+        wrong = _wrong(one, seen, expected)
         (findings if own_data else warnings).extend(wrong)
         warnings += _odd(one, seen)
         features[model_name(feature.name)] = {
             **dataclasses.asdict(seen),
             "expected_sigma": None if expected is None else math.sqrt(expected),
         }
-    return Verdict(
-        "fed", tuple(findings), tuple(warnings), {"extra_rows": extra_rows, "edges": EDGES, "features": features}
-    )
+    return Verdict("fed", tuple(findings), tuple(warnings), {"edges": EDGES, "features": features})
 
 
 def _expected_variance(constants: NormalizationConstants, one: FeatureConstants) -> float | None:
@@ -84,35 +78,31 @@ def _expected_variance(constants: NormalizationConstants, one: FeatureConstants)
     feature = one.feature
     if feature.role != "z_score" or constants.plan.weight is not None or feature.clip or feature.nonfinite == "clip":
         return None
-    if feature.missing.startswith("constant"):
+    largest = np.max(np.maximum(np.abs(one.min), np.abs(one.max)))
+    if feature.missing.startswith("constant") or (feature.dtype == "int64" and largest >= 2**53):
         return None
     every = one.count + one.missing + one.nan + one.pos_inf + one.neg_inf
     return float(np.mean(one.count / every * (one.variance > 0)))
 
 
-def _wrong(one: FeatureConstants, seen: Fed, expected: float | None, extra_rows: int) -> list[Finding]:
+def _wrong(one: FeatureConstants, seen: Fed, expected: float | None) -> list[Finding]:
     name = one.name
     if expected is None:
         return []
     if expected and seen.min == seen.max:
         message = f"its sigma is not 0, but every value that was fed is {seen.min:g}: the transform loses it."
         return [Finding("dead_feature", message, name)]
-    farthest = max(abs(seen.min), abs(seen.max))
-    rows = seen.count / math.prod(one.feature.shape or ())  # the elements of a row may all move together
-    slack = (_SIGMAS * math.sqrt(extra_rows) + farthest) / rows if extra_rows else 0.0
-    of_mean = _ROUNDING + slack
-    of_variance = _ROUNDING + slack * max(1.0, farthest) + extra_rows / rows
     found = []
-    if not abs(seen.mean) <= of_mean:
+    if not abs(seen.mean) <= _ROUNDING:
         message = (
-            f"the first epoch was fed values of mean {seen.mean:.6g}; 0 within {of_mean:.2g} was required. The "
+            f"the first epoch was fed values of mean {seen.mean:.6g}; 0 within {_ROUNDING:g} was required. The "
             "constants are not those of the rows that are read: analyse again."
         )
         found.append(Finding("fed_mean_off", message, name))
-    if not abs(seen.sigma**2 - expected) <= of_variance:
+    if not abs(seen.sigma**2 - expected) <= _ROUNDING:
         message = (
             f"the first epoch was fed values of sigma {seen.sigma:.6g}; {math.sqrt(expected):.6g} was required, the "
-            f"variance within {of_variance:.2g}. The constants are not those of the rows that are read: analyse again."
+            f"variance within {_ROUNDING:g}. The constants are not those of the rows that are read: analyse again."
         )
         found.append(Finding("fed_sigma_off", message, name))
     return found

@@ -18,14 +18,11 @@ FILE_NAME = "fed.json"
 class FedCheck(keras.callbacks.Callback):
     """Watches the training stream, and judges it behind the first epoch; the verdict is ``fed.json`` in a folder."""
 
-    def __init__(
-        self, constants: NormalizationConstants, steps_in_epoch: int, options: TrainingOptions, folder: str
-    ) -> None:
+    def __init__(self, constants: NormalizationConstants, options: TrainingOptions, folder: str) -> None:
         """Of a training that begins with the first row; ``folder`` is the logs'."""
         super().__init__()
         self._constants, self._folder, self._blocks = constants, folder, options.fed_check == "block"
-        self._extra_rows = steps_in_epoch * options.batch_size - constants.rows
-        self._observer: Observer | None = Observer(constants, steps_in_epoch)
+        self._observer: Observer | None = Observer(constants, constants.rows)
 
     def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """The same batches, which are counted on their way."""
@@ -40,8 +37,9 @@ class FedCheck(keras.callbacks.Callback):
         """
         if self._observer is None:
             return
-        own_data = not self._constants.provenance.source
-        verdict = judge(self._constants, self._observer.seen(), self._extra_rows, own_data=own_data)
+        skips = any(f.image is not None and f.image.corrupt == "skip" for f in self._constants.plan.features)
+        own_data = not self._constants.provenance.source and not skips
+        verdict = judge(self._constants, self._observer.seen(), own_data=own_data)
         self._observer = None
         tf.io.gfile.makedirs(self._folder)
         with tf.io.gfile.GFile(f"{self._folder}/{FILE_NAME}", "w") as file:

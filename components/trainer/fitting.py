@@ -105,7 +105,7 @@ def fit(model: keras.Model, streams: Streams, options: TrainingOptions, checkpoi
     # A resumed epoch is no pass over all rows, and neither is a worker's share.
     check = None
     if by_keras and not trained and options.fed_check != "off":
-        check = FedCheck(streams.frozen.constants, schedule.steps_in_epoch, options, log_dir)
+        check = FedCheck(streams.frozen.constants, options, log_dir)
         callbacks.append(check)
     if is_chief(strategy):
         callbacks.append(keras.callbacks.TensorBoard(log_dir=log_dir, write_graph=False))
