@@ -21,6 +21,8 @@ _MODULE_OF = {
     "ConstantsArtifact": "components.artifacts",
     "CheckBlessing": "components.artifacts",
     "DriftGate": "components.drift.component",
+    "RunReport": "components.report.component",
+    "RunReportArtifact": "components.artifacts",
     "ConstantsAudit": "components.audit.component",
 }
 

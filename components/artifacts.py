@@ -32,6 +32,12 @@ class CheckBlessing(Artifact):
     TYPE_NAME = "tfxnorm.CheckBlessing"
 
 
+class RunReportArtifact(Artifact):
+    """A folder with ``report.html``, one page that needs no network."""
+
+    TYPE_NAME = "tfxnorm.RunReport"
+
+
 def write_verdict(artifact: Any, verdict: Verdict, digest: str = "") -> None:
     """Writes ``verdict.json`` into the artifact's folder and states what it says in the properties.
 

@@ -11,10 +11,6 @@ FORMAT_VERSION = 1
 FILE_NAME = "verdict.json"
 
 
-class CheckFailedError(ValueError):
-    """A check found what must not be pushed; the message lists every finding."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """One thing that is wrong.
@@ -82,6 +78,19 @@ class Verdict:
             raise DataError(f"{source} holds no verdict of a check: {error!r}.") from error
 
 
+class CheckFailedError(ValueError):
+    """A check found what must not be pushed; the message lists every finding.
+
+    Attributes:
+      verdict: of the check. TFX removes what a failed component wrote; this is what is left of it.
+    """
+
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+        """See the class."""
+        super().__init__(message)
+        self.verdict = verdict
+
+
 def stop_unless_blessed(verdict: Verdict) -> None:
     """Passes a blessed verdict.
 
@@ -91,7 +100,8 @@ def stop_unless_blessed(verdict: Verdict) -> None:
     if verdict.findings:
         raise CheckFailedError(
             f"The {verdict.check} check found {len(verdict.findings)} fault(s); nothing is pushed.\n"
-            + "\n".join(line(finding) for finding in verdict.findings)
+            + "\n".join(line(finding) for finding in verdict.findings),
+            verdict,
         )
 
 

@@ -142,7 +142,8 @@ def _report(held: Session, write: Callable[[], Path]) -> str | None:
         return str(write())
     except Exception as error:
         held.log.file.write("".join(traceback.format_exception(error)))
-        print(f"tfx-norm: no report could be made: {own_error(error)}; see the log", file=held.log.err, flush=True)
+        reason = " ".join(own_error(error).split())
+        print(f"tfx-norm: no report could be made: {reason}; see the log", file=held.log.err, flush=True)
         return None
 
 

@@ -1,5 +1,6 @@
 """``report.html`` of a local run: what its artifacts say, when each component ran, and what became of it."""
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from components.report import render
-from components.report.collect import FED_FILE, Sources, collect
+from components.report.collect import Sources, collect
 from components.report.facts import ArtifactFacts, Node, Outcome, Pairs, RunFacts
 from components.report.wording import duration
-from components.verdict import FILE_NAME as VERDICT_FILE
+from components.verdict import CheckFailedError, Verdict
 from pipeline.config import PipelineConfig
 from pipeline.failure import ComponentError, whole_error
 from pipeline.node_runner import NodeByNodeRunner
@@ -39,7 +40,7 @@ def write_report(
     """
     assert runner.record is not None
     lineage = read_lineage(runner.record)
-    facts = _facts(root, config, runner, lineage, result, failure)
+    facts = _facts(config, runner, lineage, result, failure)
     kept = root / _OLD_REPORTS / f"{runner.record.run_id.replace(':', '')}.html"
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(render.render(facts), encoding="utf-8", errors="backslashreplace")
@@ -54,19 +55,31 @@ def write_report(
 
 
 def _facts(
-    root: Path,
     config: PipelineConfig,
     runner: NodeByNodeRunner,
     lineage: Lineage,
     result: RunResult | None,
     failure: ComponentError | None,
 ) -> RunFacts:
-    facts = collect(_sources(root, lineage, result), config.pipeline.name, _about(config, lineage))
-    return facts.with_run(
-        outcome(result, failure),
-        timeline(lineage, runner.nodes, failure),
-        tuple(_artifacts(lineage)),
+    facts = collect(_sources(lineage, result, failure), config.pipeline.name, _about(config, lineage))
+    return dataclasses.replace(
+        facts,
+        outcome=outcome(result, failure),
+        timeline=timeline(lineage, runner.nodes, failure),
+        lineage=tuple(_artifacts(lineage)),
     )
+
+
+def failed_verdict(failure: BaseException | None) -> Verdict | None:
+    """The verdict of the check that stopped the run, however often its error was wrapped; None where none did."""
+    seen: set[int] = set()
+    while failure is not None and id(failure) not in seen:
+        if isinstance(failure, CheckFailedError):
+            # As it would be read from a file: figures may be numbers of NumPy.
+            return Verdict.from_json(failure.verdict.to_json()) if failure.verdict is not None else None
+        seen.add(id(failure))
+        failure = failure.__cause__ or failure.__context__
+    return None
 
 
 def _about(config: PipelineConfig, lineage: Lineage) -> Pairs:
@@ -80,10 +93,11 @@ def _about(config: PipelineConfig, lineage: Lineage) -> Pairs:
 
 
 def outcome(result: RunResult | None, failure: ComponentError | None) -> Outcome:
-    """How the run ended."""
+    """How the run ended; the findings of a check that stopped it stand in its verdict."""
     if failure is not None:
         text = whole_error(failure.__cause__) if failure.__cause__ is not None else str(failure)
-        return Outcome("bad", f"{failure.component} failed, nothing was pushed", text)
+        message = text if failed_verdict(failure) is None else ""
+        return Outcome("bad", f"{failure.component} failed, nothing was pushed", message)
     if result is not None and result.reasons:
         return Outcome("bad", "No model was pushed", "\n".join(result.reasons))
     if result is not None and result.model:
@@ -119,16 +133,13 @@ def _artifacts(lineage: Lineage) -> Iterator[ArtifactFacts]:
         yield ArtifactFacts(artifact, known.type_name, known.uri, producer, key, tuple(read.get(artifact, ())))
 
 
-def _sources(root: Path, lineage: Lineage, result: RunResult | None) -> Sources:
-    """The artifacts of this run; of a failed component also what it left in its output folders."""
+def _sources(lineage: Lineage, result: RunResult | None, failure: ComponentError | None) -> Sources:
+    """The artifacts of this run; TFX keeps nothing of a component that failed."""
     found: dict[str, list[str]] = {}
     for execution in lineage.executions:
         for _, artifact in execution.outputs:
             known = lineage.artifacts[artifact]
             found.setdefault(known.type_name, []).append(known.uri)
-    left = [folder for e in lineage.executions if e.state == "failed" for folder in _output_folders(root, e)]
-    verdicts = [str(folder) for folder in left if (folder / VERDICT_FILE).exists()]
-    logs = [str(folder) for folder in left if (folder / FED_FILE).exists()]
 
     def first(type_name: str) -> str:
         return next(iter(found.get(type_name, ())), "")
@@ -136,13 +147,9 @@ def _sources(root: Path, lineage: Lineage, result: RunResult | None) -> Sources:
     return Sources(
         transform_graph=first("TransformGraph"),
         statistics=first("ExampleStatistics"),
-        model_run=first("ModelRun") or next(iter(logs), ""),
+        model_run=first("ModelRun"),
         evaluation=first("ModelEvaluation"),
-        verdicts=(*found.get("tfxnorm.CheckBlessing", ()), *verdicts),
+        verdicts=tuple(found.get("tfxnorm.CheckBlessing", ())),
+        failed=failed_verdict(failure),
         metrics=result.metrics if result is not None else None,
     )
-
-
-def _output_folders(root: Path, execution: Execution) -> list[Path]:
-    """TFX registers no output of a failed component, but leaves it at ``<root>/artifacts/<node>/<key>/<execution>``."""
-    return sorted((root / "artifacts" / execution.node).glob(f"[!.]*/{execution.id}"))

@@ -29,6 +29,7 @@ class RunResult:
       log: absolute path of the log.
       seconds: wall time by component.
       elapsed: wall time of the whole run, loading of TFX included.
+      report: absolute path of the report; None where none could be made.
       left_out: rows that lacked a required column and were left out.
       cached: components that came from the cache.
       peak_bytes: largest resident memory of this process or one of its workers.

@@ -2,5 +2,6 @@
 
 from components.artifacts import CheckBlessing
 from components.artifacts import ConstantsArtifact as NormalizationConstants
+from components.artifacts import RunReportArtifact as RunReport
 
-__all__ = ["CheckBlessing", "NormalizationConstants"]
+__all__ = ["CheckBlessing", "NormalizationConstants", "RunReport"]

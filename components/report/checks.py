@@ -47,7 +47,7 @@ def _badge(check: str, verdict: Verdict | None) -> Badge:
     if verdict.warnings:
         return Badge(title, question, "warning", _several(len(verdict.warnings), "warning"))
     if check == "drift" and verdict.figures.get("before", "") is None:
-        return Badge(title, question, "good", "nothing to compare")
+        return Badge(title, question, "good", "no baseline")
     return Badge(title, question, "good", "passed")
 
 

@@ -20,7 +20,7 @@ from components.report.versions import versions
 from components.verdict import FILE_NAME as VERDICT_FILE
 from components.verdict import Verdict
 
-FED_FILE = "fed.json"
+_FED_FILE = "fed.json"
 _STATISTICS_FILE = "FeatureStats.pb"
 # The order in which a pipeline makes them.
 _ORDER = ("audit", "drift", "fed", "parity")
@@ -38,6 +38,7 @@ class Sources:
       model_run: the Trainer's logs, and ``fed.json`` among them.
       evaluation: of the Evaluator.
       verdicts: folders with ``verdict.json``.
+      failed: the verdict of a check that stopped the run, of which no artifact is left.
       metrics: of the evaluation by flat name, with the baseline's; read from the artifact if None.
     """
 
@@ -46,6 +47,7 @@ class Sources:
     model_run: str = ""
     evaluation: str = ""
     verdicts: tuple[str, ...] = ()
+    failed: Verdict | None = None
     metrics: Mapping[str, float] | None = None
 
 
@@ -63,16 +65,18 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
             return nothing
 
     constants = read("constants", sources.transform_graph, _constants, None)
-    no_histograms: dict[str, Histogram] = {}
-    raw = read("statistics", sources.statistics, _raw_histograms, no_histograms)
-    fed = read("check of what was fed", sources.model_run, _fed, None)
-    verdicts = [read("verdict", uri, _verdict, None) for uri in sources.verdicts]
+    none: Mapping[str, Histogram] = {}
+    raw = read("statistics", sources.statistics, _raw_histograms, none)
+    found = [read("verdict", uri, _verdict, None) for uri in sources.verdicts]
+    found += [read("check of what was fed", sources.model_run, _fed, None), sources.failed]
+    checks = _in_order(verdict for verdict in found if verdict is not None)
+    fed = next((verdict for verdict in checks if verdict.check == "fed"), None)
     return RunFacts(
         title,
         about,
         constants=constants_facts(constants) if constants is not None else None,
         features=feature_facts(constants, raw, fed_histograms(fed)),
-        checks=in_order(verdict for verdict in (*verdicts, fed) if verdict is not None),
+        checks=checks,
         curves=read("training's logs", sources.model_run, training_curves, ()),
         evaluation=read("evaluation", sources.evaluation, lambda uri: evaluation_facts(uri, sources.metrics), None),
         versions=versions(),
@@ -80,7 +84,7 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
     )
 
 
-def in_order(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+def _in_order(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     """Verdicts as a pipeline makes them; unknown ones last."""
     return tuple(sorted(verdicts, key=lambda v: _ORDER.index(v.check) if v.check in _ORDER else len(_ORDER)))
 
@@ -91,7 +95,7 @@ def _constants(uri: str) -> NormalizationConstants:
     return FrozenTransform.load(uri).constants
 
 
-def _raw_histograms(uri: str) -> dict[str, Histogram]:
+def _raw_histograms(uri: str) -> Mapping[str, Histogram]:
     folder = uri.rstrip("/")
     files = sorted(tf.io.gfile.glob(f"{folder}/Split-*/{_STATISTICS_FILE}"))
     file = next((file for file in files if "/Split-train/" in file), files[0] if files else None)
@@ -103,7 +107,7 @@ def _raw_histograms(uri: str) -> dict[str, Histogram]:
 
 
 def _fed(model_run: str) -> Verdict | None:
-    path = f"{model_run.rstrip('/')}/{FED_FILE}"
+    path = f"{model_run.rstrip('/')}/{_FED_FILE}"
     return _verdict_in(path) if tf.io.gfile.exists(path) else None
 
 

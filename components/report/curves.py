@@ -21,8 +21,9 @@ def training_curves(model_run_uri: str) -> tuple[Curve, ...]:
             for metric, epoch, value in _values(file):
                 points.setdefault((metric, part), {})[epoch] = value
     return tuple(
-        Curve(metric, part, *map(tuple, zip(*sorted(values.items()), strict=True)))
+        Curve(metric, part, tuple(sorted(values)), tuple(values[epoch] for epoch in sorted(values)))
         for (metric, part), values in points.items()
+        if metric != "learning_rate" or len(set(values.values())) > 1  # a constant one is a setting
     )
 
 

@@ -130,14 +130,17 @@ class Node:
       state: done, cached, failed, stopped, running or not run.
       started: seconds after the run's first component began; None for one that has not run.
       seconds: wall time.
-      message: of one that failed.
     """
 
     name: str
     state: str
     started: float | None = None
     seconds: float | None = None
-    message: str = ""
+
+    @property
+    def ended(self) -> float:
+        """Seconds after the run's first component began; 0 for one that has not run."""
+        return (self.started or 0.0) + (self.seconds or 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +188,3 @@ class RunFacts:
     lineage: tuple[ArtifactFacts, ...] = ()
     versions: Pairs = ()
     notes: tuple[str, ...] = ()
-
-    def with_run(self, outcome: Outcome, timeline: tuple[Node, ...], lineage: tuple[ArtifactFacts, ...]) -> "RunFacts":
-        """The same, with what an orchestrator knows of the run."""
-        return dataclasses.replace(self, outcome=outcome, timeline=timeline, lineage=lineage)

@@ -9,6 +9,7 @@ from components.constants import FeatureConstants, KeyTable, NormalizationConsta
 from components.feature_plan import NORMALIZED_ROLES, Feature, model_names
 from components.report.facts import ConstantsFacts, FeatureFacts, Histogram, Statistic
 from components.report.histograms import mapped
+from components.report.wording import figure
 
 # What a person reads of one feature; constants.json has all.
 MAX_STATISTICS = 64
@@ -77,18 +78,18 @@ def _settings(feature: Feature) -> Iterator[tuple[str, str]]:
         if name == "shape" and value is None:
             yield name, "variable length"
         elif name == "dtype" or (name == "shape" and value) or (name != "shape" and value != _DEFAULTS[name] and value):
-            yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            yield name, figure(value)
 
 
 def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
     for index in list(np.ndindex(one.mean.shape))[:most]:
         quartiles = None
         if one.quartiles is not None:
-            low, middle, high = (float(one.quartiles[place]) for place in [(i, *index) for i in range(3)])
+            low, middle, high = (float(quartile[index]) for quartile in one.quartiles)
             quartiles = (low, middle, high)
         yield Statistic(
-            label=", ".join(map(str, index)),
-            count=int(one.count[index]),
+            ", ".join(map(str, index)),
+            int(one.count[index]),
             min=float(one.min[index]),
             max=float(one.max[index]),
             mean=float(one.mean[index]),
@@ -104,7 +105,7 @@ def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
 def _keys(table: KeyTable) -> Iterator[Statistic]:
     """The most frequent ones; equally frequent ones in byte order."""
     for at in np.argsort(-table.count, kind="stable")[:MAX_KEYS]:
-        low, high, mean, sigma = (float(each[at]) for each in (table.min, table.max, table.mean, table.sigma))
+        low, high, mean, sigma = (float(v[at]) for v in (table.min, table.max, table.mean, table.sigma))
         yield Statistic(_text(table.keys[at]), int(table.count[at]), low, high, mean, sigma)
 
 

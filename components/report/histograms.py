@@ -2,15 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.constants import FeatureConstants
 from components.report.facts import Histogram
+from components.report.wording import number
 from components.verdict import Verdict
+
+Floats = npt.NDArray[np.float64]
 
 
 def raw_histograms(statistics: statistics_pb2.DatasetFeatureStatisticsList, split: str) -> dict[str, Histogram]:
@@ -55,10 +59,24 @@ def mapped(raw: Histogram, one: FeatureConstants) -> Histogram:
     center, spread = _center_and_spread(one)
     scores = np.zeros_like(edges) if spread == 0 else (edges - center) / spread
     if one.feature.clip:
-        scores = np.clip(scores, -one.feature.clip, one.feature.clip)
+        scores, counts = _clipped(scores, counts, one.feature.clip)
     return Histogram(
         tuple(scores.tolist()), tuple(counts.tolist()), f"{raw.source}, its edges mapped through the constants"
     )
+
+
+def _clipped(edges: Floats, counts: Floats, bound: float) -> tuple[Floats, Floats]:
+    """Bins beyond the bound, which have no width behind it, are counted in the last one within."""
+    clipped = np.clip(edges, -bound, bound)
+    has_width = np.diff(clipped) > 0
+    if not has_width.any():
+        return clipped[:2], np.array([counts.sum()])
+    inside = np.flatnonzero(has_width)
+    first, last = inside[0], inside[-1]
+    kept = counts[first : last + 1].copy()
+    kept[0] += counts[:first].sum()
+    kept[-1] += counts[last + 1 :].sum()
+    return clipped[first : last + 2], kept
 
 
 def _center_and_spread(one: FeatureConstants) -> tuple[float, float]:
@@ -78,26 +96,28 @@ def fed_histograms(fed: Verdict | None) -> dict[str, Histogram]:
     found = {}
     for name, figures in features.items() if isinstance(features, Mapping) else ():
         histogram = figures.get("histogram") if isinstance(figures, Mapping) else None
-        edges, counts = fed.figures.get("edges"), histogram
+        pair = (fed.figures.get("edges"), histogram)
         if isinstance(histogram, Mapping):
-            edges, counts = histogram.get("edges"), histogram.get("counts")
-        if _is_numbers(edges) and _is_numbers(counts) and len(edges) == len(counts) + 1 and any(counts):
+            pair = (histogram.get("edges"), histogram.get("counts"))
+        edges, counts = map(_numbers, pair)
+        if len(edges) == len(counts) + 1 and sum(counts) > 0:
             found[name] = _trimmed(edges, counts)
     return found
 
 
-def _is_numbers(values: Any) -> TypeGuard[Sequence[float]]:
-    return isinstance(values, list | tuple) and all(
-        isinstance(value, int | float) and math.isfinite(value) for value in values
-    )
+def _numbers(values: Any) -> tuple[float, ...]:
+    """A list of finite numbers; empty for anything else."""
+    if not isinstance(values, list | tuple):
+        return ()
+    is_usable = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    return tuple(map(float, values)) if is_usable else ()
 
 
-def _trimmed(edges: Sequence[float], counts: Sequence[float]) -> Histogram:
-    """Without the empty bins at both ends."""
+def _trimmed(edges: tuple[float, ...], counts: tuple[float, ...]) -> Histogram:
+    """Without the empty bins at both ends; the outermost ones of all also hold what lies beyond them."""
     filled = [at for at, count in enumerate(counts) if count]
     first, last = filled[0], filled[-1]
-    return Histogram(
-        tuple(map(float, edges[first : last + 2])),
-        tuple(map(float, counts[first : last + 1])),
-        "what the Trainer was fed in its first epoch",
-    )
+    source = "What the Trainer was fed in its first epoch"
+    if first == 0 or last == len(counts) - 1:
+        source += f", beyond {number(edges[0])} and {number(edges[-1])} in the outer bins"
+    return Histogram(edges[first : last + 2], counts[first : last + 1], source)

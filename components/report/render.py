@@ -35,14 +35,7 @@ def render(facts: RunFacts) -> str:
         script=script,
         plotly=plotly,
         allowed_scripts=f"'{_hash(script)}' '{_hash(plotly)}'",
-        length=max(
-            (
-                node.started + node.seconds
-                for node in facts.timeline
-                if node.seconds is not None and node.started is not None
-            ),
-            default=0.0,
-        ),
+        length=max((node.ended for node in facts.timeline), default=0.0),
         scalars=scalars,
         title_of=title_of,
         duration=duration,

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const FIRST = 100; // rows shown at once; the others on request
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const narrow = matchMedia("(max-width: 720px)");
+  const narrow = matchMedia("(max-width: 720px)"); // as in the style
 
   const element = (tag, attributes, ...children) => {
     const made = document.createElement(tag);
@@ -21,6 +21,7 @@
 
   // --- charts ---------------------------------------------------------------------------------------------------
   const drawn = new Map(); // the chart's element -> how to draw it
+  const logarithmic = document.getElementById("logarithmic") || { checked: false };
 
   const library = () => {
     if (!window.Plotly) {
@@ -32,7 +33,7 @@
   };
 
   const layout = (x, y, more) => {
-    const axis = { gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("muted"), automargin: true };
+    const axis = { type: "linear", gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("muted"), automargin: true };
     return {
       margin: { l: 8, r: 8, t: 8, b: 8 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") },
@@ -78,6 +79,13 @@
     return { made, place };
   };
 
+  const histogramLayout = (x, y, range) => {
+    const made = layout(x, y, {});
+    if (range) made.xaxis.range = range;
+    if (logarithmic.checked) Object.assign(made.yaxis, { type: "log", rangemode: "normal", dtick: 1 });
+    return made;
+  };
+
   const histogram = (title, unit, found, name) => {
     const { edges, counts, source } = found;
     const total = counts.reduce((sum, count) => sum + count, 0);
@@ -86,16 +94,20 @@
       `most, ${whole(counts[most])}, from ${short(edges[most])} to ${short(edges[most + 1])}.`;
     const rows = () => counts.map((count, at) => [short(edges[at]), short(edges[at + 1]), whole(count)]);
     const { made, place } = figure(title, `${source}; ${whole(total)} values`, alternative, numbers(["from", "to", "values"], rows));
+    const widths = counts.map((_, at) => edges[at + 1] - edges[at]);
     const width = edges[edges.length - 1] - edges[0];
+    // Areas tell how many: bins of different widths stand for themselves only as a density.
+    const isDensity = width > 0 && Math.max(...widths) > 1.01 * Math.min(...widths);
+    const wide = widths.map((of) => Math.max(of, width / 400));
     const make = () => ({
       traces: [{
-        type: "bar", x: counts.map((_, at) => (edges[at] + edges[at + 1]) / 2), y: counts,
-        width: counts.map((_, at) => (width ? Math.max(edges[at + 1] - edges[at], width / 400) * 0.97 : 0.2)),
-        marker: { color: color("first"), line: { width: 0 } },
-        customdata: counts.map((_, at) => `${short(edges[at])} to ${short(edges[at + 1])}`),
-        hovertemplate: "%{customdata}<br>%{y:,.0f} values<extra></extra>",
+        type: "bar", x: counts.map((_, at) => (edges[at] + edges[at + 1]) / 2),
+        y: isDensity ? counts.map((count, at) => count / total / wide[at]) : counts,
+        width: wide.map((of) => (of ? of * 0.97 : 0.2)), marker: { color: color("first"), line: { width: 0 } },
+        customdata: counts.map((count, at) => `${short(edges[at])} to ${short(edges[at + 1])}<br>${whole(count)} values`),
+        hovertemplate: "%{customdata}<extra></extra>",
       }],
-      layout: layout(unit, "values", width ? {} : { xaxis: { ...layout(unit, "").xaxis, range: [edges[0] - 1, edges[0] + 1] } }),
+      layout: histogramLayout(unit, isDensity ? "density" : "values", width ? null : [edges[0] - 1, edges[0] + 1]),
     });
     return { made, start: () => draw(place, make) };
   };
@@ -111,9 +123,9 @@
         type: "bar", x: shown.map((_, at) => at), y: shown.map(([, count]) => count), marker: { color: color("first") },
         customdata: shown.map(([word]) => plain(word)), hovertemplate: "%{customdata}<br>%{y:,}<extra></extra>",
       }],
-      layout: layout("", "values", {
+      layout: Object.assign(histogramLayout("", "values"), {
         xaxis: {
-          ...layout("", "").xaxis, tickvals: shown.map((_, at) => at),
+          ...layout("", "").xaxis, zeroline: false, tickvals: shown.map((_, at) => at),
           ticktext: shown.map(([word]) => plain(word.length > 14 ? `${word.slice(0, 13)}…` : word || "(empty)")),
         },
       }),
@@ -256,6 +268,10 @@
 
   const isNumber = (column) => table.tHead.rows[0].cells[column].classList.contains("number");
 
+  // Columns that a narrow screen hides must not be spanned, or they take room again.
+  const shownColumns = () => [...table.tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none").length;
+  narrow.addEventListener("change", () => open.forEach((row) => row.cells[0].setAttribute("colspan", shownColumns())));
+
   const toggle = (row) => {
     const at = Number(row.dataset.at), button = row.querySelector("button");
     const opened = open.get(at);
@@ -268,7 +284,7 @@
       return;
     }
     const { parts, start } = panel(data.features[at]);
-    const cell = element("td", { colspan: data.columns.length }, ...parts);
+    const cell = element("td", { colspan: shownColumns() }, ...parts);
     const made = element("tr", { class: "panel", id: `panel-${at}` }, cell);
     open.set(at, made);
     row.after(made);
@@ -280,8 +296,10 @@
   if (table) {
     control("tools").hidden = false;
     control("tools").addEventListener("submit", (event) => event.preventDefault());
-    for (const id of ["search", "role", "state"]) if (control(id)) control(id).addEventListener("input", show);
-    control("sort").addEventListener("input", () => {
+    logarithmic.addEventListener("change", () => drawn.forEach((make, place) => draw(place, make)));
+    control("search").addEventListener("input", show);
+    for (const id of ["role", "state"]) if (control(id)) control(id).addEventListener("change", show);
+    control("sort").addEventListener("change", () => {
       const column = value("sort") === "" ? -1 : Number(value("sort"));
       sort(column, column >= 0 && isNumber(column));
     });

@@ -81,7 +81,7 @@ def _finite(value: Sortable) -> Sortable:
 
 
 def _unit(feature: FeatureFacts) -> str:
-    has_logarithm = ("log1p", "True") in feature.settings
+    has_logarithm = ("log1p", "yes") in feature.settings
     return f"log1p({feature.unit or 'x'})" if has_logarithm else feature.unit
 
 

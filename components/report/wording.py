@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_FEW = 6
+_FEW = 8
 _LONG = 240
 
 
@@ -50,11 +50,14 @@ def figure(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, list | tuple):
-        if len(value) <= _FEW and not any(isinstance(item, list | tuple | Mapping) for item in value):
-            return ", ".join(map(figure, value)) or "none"
-        if all(isinstance(item, int | float) for item in value):
+        if len(value) > _FEW and all(isinstance(item, int | float) for item in value):
             return f"{len(value)} numbers, {between([float(item) for item in value])}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        if not any(isinstance(item, list | tuple | Mapping) for item in value):
+            return _shortened(", ".join(map(figure, value)) or "none")
+    return _shortened(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]} …"
 
 

@@ -82,6 +82,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "components.frozen",
         "components.verdict",
     ),
+    "components.report": (*PURE, "components.verdict"),
+    "components.report.collect": (*PURE, "components.frozen", "components.report", "components.verdict"),
+    "components.report.component": ("components.artifacts", "components.report"),
     "components.audit": (*PURE, "components.frozen", "components.parity", "components.verdict"),
     "components.audit.component": (
         *PURE,
@@ -90,7 +93,6 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "components.frozen",
         "components.verdict",
     ),
-    "components.report": (*PURE, "components.frozen", "components.verdict"),
     "tfxnorm": ("components.artifacts",),
     "pipeline": ("components", "schemas"),
 }
@@ -175,14 +177,15 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.drift.gate": (),
     "components.drift.baseline": ("tensorflow",),
     "components.drift.component": ("tensorflow", "tfx"),
+    "components.report": (),
+    "components.report.component": ("tensorflow", "tfx"),
+    "components.report.collect": ("tensorflow",),
+    "components.report.curves": ("tensorflow",),
     "components.audit.expected": (),
     "components.audit.exact_recount": (),
     "components.audit.statistics": (),
     "components.audit": ("tensorflow",),
     "components.audit.component": ("tensorflow", "tfx"),
-    "components.report.render": (),
-    "components.report.collect": ("tensorflow",),
-    "components.report.curves": ("tensorflow",),
     "pipeline.where": (),
 }
 

@@ -112,9 +112,56 @@ def test_a_failure_shows_its_own_error_first_and_what_has_not_run(project: Proje
     assert run(project) == 1
     shown = capfd.readouterr()
     assert states(shown.out) == {"First": "done", "Middle": "failed", "Last": "not run"}
-    first, second, log = shown.err.splitlines()
+    first, second, report, log = shown.err.splitlines()
     assert (first, second) == ("tfx-norm: Middle failed: RuntimeError: the middle is broken", "second line")
+    assert report == f"Report: {project[1]}/report.html"
     assert "lost key" in Path(log.removeprefix("Log: ")).read_text()
+
+
+def timeline_of(page: str) -> dict[str, str]:
+    """State by component in a report's timeline."""
+    part = page.partition('<table class="plain timeline">')[2].partition("</table>")[0]
+    return dict(re.findall(r'<th scope="row">(\w+)</th>\s*<td><span class="tag \w+">([\w ]+)</span>', part))
+
+
+def test_a_failed_run_has_a_report_with_its_message_and_what_has_not_run(project: Project) -> None:
+    control(project, "fail")
+    run(project)
+    page = (project[1] / "report.html").read_text(encoding="utf-8")
+    assert "Middle failed, nothing was pushed" in page
+    assert "RuntimeError: the middle is broken\nsecond line</pre>" in page
+    assert timeline_of(page) == {"First": "done", "Middle": "failed", "Last": "not run"}
+    assert "First · text" in page and "/artifacts/First/text/1" in page
+
+
+def test_the_verdict_of_a_check_that_stopped_a_run_is_in_its_report(project: Project) -> None:
+    control(project, "check")
+    assert run(project) == 1
+    page = (project[1] / "report.html").read_text(encoding="utf-8")
+    assert '<li class="bad"><span class="line"><strong>Audit</strong> <span class="state">1 fault</span>' in page
+    assert "shard left out" in page and "rows are missing" in page
+
+
+def test_the_newest_report_is_on_top_and_the_earlier_ones_are_kept(project: Project) -> None:
+    for _ in range(2):
+        run(project)
+    page = (project[1] / "report.html").read_text(encoding="utf-8")
+    assert timeline_of(page) == {"First": "cached", "Middle": "cached", "Last": "cached"}
+    kept = [file.read_text(encoding="utf-8") for file in sorted((project[1] / "reports").iterdir())]
+    assert [set(timeline_of(text).values()) for text in kept] == [{"done"}, {"cached"}]
+    assert kept[-1] == page
+
+
+def test_a_run_is_as_good_without_its_report(project: Project, capfd: Capture) -> None:
+    project[1].mkdir()
+    (project[1] / "reports").write_text("in the way")
+    assert run(project, "--json") == 0
+    shown = capfd.readouterr()
+    table = json.loads(shown.out)
+    assert table["report"] is None
+    (line,) = [line for line in shown.err.splitlines() if "report" in line]
+    assert line.startswith("tfx-norm: no report could be made: FileExistsError")
+    assert "FileExistsError" in Path(table["log"]).read_text()
 
 
 def test_after_a_failure_the_same_command_continues(project: Project, capfd: Capture) -> None:

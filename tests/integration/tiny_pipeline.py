@@ -1,6 +1,7 @@
 """Three trivial components in a row, First -> Middle -> Last, behind the real command line.
 
-A control file, which is no part of any cache key, says what Middle does: "sleep", "fail", "bad input" or nothing.
+A control file, which is no part of any cache key, says what Middle does: "sleep", "fail", "check" (that finds a
+fault), "bad input" or nothing.
 """
 
 import os
@@ -15,6 +16,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import String
 
 from components.errors import DataError
+from components.verdict import Finding, Verdict, stop_unless_blessed
 from pipeline.config import PipelineConfig
 
 SLEEP_SECONDS = 120
@@ -39,6 +41,8 @@ def Middle(before: InputArtifact[String], text: OutputArtifact[String], control:
             dict[str, int]()["lost key"]
         except KeyError as error:
             raise RuntimeError("the middle is broken\nsecond line") from error
+    if what == "check":
+        stop_unless_blessed(Verdict("audit", (Finding("shard_left_out", "rows are missing", "x"),)))
     if what == "bad input":
         raise DataError("data.csv, line 3: 'abc' is no number.")
     Path(text.uri).write_text(Path(before.uri).read_text() + "!")

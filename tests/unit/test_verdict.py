@@ -1,6 +1,7 @@
 """Verdicts: what stops a run, and the JSON form."""
 
 import json
+import pickle
 
 import pytest
 
@@ -22,6 +23,8 @@ def test_findings_stop_and_are_all_named():
         stop_unless_blessed(Verdict("audit", (FAULT, other)))
     assert "shard_left_out: feature 'distance': 4 shards hold" in str(raised.value)
     assert "digest: two digests" in str(raised.value)
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.verdict) == (str(raised.value), Verdict("audit", (FAULT, other)))
 
 
 def test_json_goes_both_ways_and_is_strict():
