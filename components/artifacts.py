@@ -80,6 +80,9 @@ def write_constants(artifact: Any, constants: NormalizationConstants) -> None:
     artifact.set_string_custom_property("digest", constants.digest)
     artifact.set_int_custom_property("rows", constants.rows)
     artifact.set_int_custom_property("features", len(constants))
+    for name in ("source", "source_digest"):  # of pinned constants
+        if value := getattr(constants.provenance, name):
+            artifact.set_string_custom_property(name, value)
 
 
 def read_constants(artifact: Any) -> NormalizationConstants:

@@ -16,6 +16,9 @@ from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
 
+# Without a runner named, newer Beam versions try one that they download first.
+_LOCAL = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
 
 def analyze(
     files_or_pattern: Files,
@@ -31,7 +34,7 @@ def analyze(
       schema: annotated as ``schemas/README.md`` says; a path, a URI or the proto.
       engine: ``in_process`` reads and accumulates here, on all cores, without a runner; ``beam`` on a Beam runner. The
         same reader, the same accumulator, the same bits.
-      beam_args: Beam's, for the engine ``beam``.
+      beam_args: Beam's, for the engine ``beam``; its FnApiRunner where they name no runner.
 
     Raises:
       DataError: no file, a damaged one, or data that the plan does not allow.
@@ -56,4 +59,7 @@ def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) 
 
     from components.transform.beam_analysis import measure
 
-    return measure(files, plan, lambda: beam.Pipeline(argv=list(beam_args)))
+    args = list(beam_args)
+    if not any(word.split("=")[0] == "--runner" for word in args):
+        args.append(_LOCAL)
+    return measure(files, plan, lambda: beam.Pipeline(argv=args))
