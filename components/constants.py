@@ -17,6 +17,8 @@ from components.provenance import UNKNOWN, Provenance
 
 FORMAT_VERSION = 1
 FILE_NAME = "constants.json"
+# Where a SavedModel has it, and where TFX's Model artifact has its SavedModel.
+IN_A_MODEL = ("assets", "Format-Serving/assets")
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
-from components.constants import FILE_NAME, NormalizationConstants
+from components.constants import FILE_NAME, IN_A_MODEL, NormalizationConstants
 from components.errors import DataError
 
 METADATA_NAME = "metadata.db"
-# Where a SavedModel has them, and where TFX's Model artifact has its SavedModel.
-_IN_A_MODEL = ("assets", "Format-Serving/assets")
 _STOCK_GRAPH = "transform_fn"
 
 
@@ -52,7 +50,7 @@ def constants_at(where: str | os.PathLike[str]) -> NormalizationConstants:
 
 
 def _in_folder(folder: str) -> NormalizationConstants | None:
-    for place in (folder, *(f"{folder}/{inside}" for inside in _IN_A_MODEL)):
+    for place in (folder, *(f"{folder}/{inside}" for inside in IN_A_MODEL)):
         if _is_file(f"{place}/{FILE_NAME}"):
             return NormalizationConstants.load(place)
     if not _is_folder(f"{folder}/{_STOCK_GRAPH}"):

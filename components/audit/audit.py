@@ -44,7 +44,7 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     rows = probe_rows(frozen)
     found = probe(frozen, rows)
     ulps = distances(constants, rows, found)
-    findings = constants_findings(constants, standing) + formula_findings(constants, rows, found)
+    findings = constants_findings(constants, standing) + formula_findings(constants, rows, found, ulps)
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 

@@ -56,20 +56,25 @@ def distances(constants: NormalizationConstants, rows: Rows, found: Mapping[str,
 
 
 def formula_findings(
-    constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]
+    constants: NormalizationConstants,
+    rows: Rows,
+    found: Mapping[str, npt.NDArray[Any]],
+    far: Mapping[str, float],
 ) -> tuple[Finding, ...]:
-    """One finding for each feature that lies more than ``MAX_ULPS`` away."""
+    """One finding for each feature that lies more than ``MAX_ULPS`` away; ``far`` is what ``distances`` gave."""
+    wrong = {feature: ulps for feature, ulps in far.items() if ulps > MAX_ULPS}
+    if not wrong:
+        return ()
     expected = reference(constants, rows)
     names = [model_name(feature.name) for feature in constants.plan.normalized]
     findings = []
-    for feature, ulps in distances(constants, rows, found).items():
-        if ulps > MAX_ULPS:
-            own = found[model_name(feature)]
-            others = [n for n in names if n != model_name(feature) and worst_ulps(own, expected[n]) <= MAX_ULPS]
-            fault = "features_permuted" if others else "formula_changed"
-            came = f"gives the scores of {others[0]!r}" if others else f"lies {ulps:.6g} ulp away"
-            message = f"the graph must be within {MAX_ULPS:g} ulp of (x - center) * scale but {came}. Analyse again."
-            findings.append(Finding(fault, message, feature))
+    for feature, ulps in wrong.items():
+        own = found[model_name(feature)]
+        others = [n for n in names if n != model_name(feature) and worst_ulps(own, expected[n]) <= MAX_ULPS]
+        fault = "features_permuted" if others else "formula_changed"
+        came = f"gives the scores of {others[0]!r}" if others else f"lies {ulps:.6g} ulp away"
+        message = f"the graph must be within {MAX_ULPS:g} ulp of (x - center) * scale but {came}. Analyse again."
+        findings.append(Finding(fault, message, feature))
     return tuple(findings)
 
 

@@ -2,11 +2,8 @@
 
 import tensorflow as tf
 
-from components.constants import FILE_NAME, NormalizationConstants
+from components.constants import FILE_NAME, IN_A_MODEL, NormalizationConstants
 from components.frozen import FrozenTransform
-
-# Where a SavedModel has them, and where TFX's Model artifact has its SavedModel.
-_IN_A_MODEL = ("assets", "Format-Serving/assets")
 
 
 def baseline_constants(where: str) -> NormalizationConstants:
@@ -19,7 +16,7 @@ def baseline_constants(where: str) -> NormalizationConstants:
     place = where.rstrip("/")
     if place.endswith(".json"):
         return NormalizationConstants.load(place)
-    for folder in (place, *(f"{place}/{inside}" for inside in _IN_A_MODEL)):
+    for folder in (place, *(f"{place}/{inside}" for inside in IN_A_MODEL)):
         if tf.io.gfile.exists(f"{folder}/{FILE_NAME}"):
             return NormalizationConstants.load(folder)
     return FrozenTransform.load(place).constants
