@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from components.audit.graph_constants import constants_findings, standing_constants
 from components.audit.graph_probe import distances, formula_findings, probe, probe_rows
 from components.audit.recount import Recounted, recount_findings
+from components.audit.sample import sample_findings
 from components.audit.shards import count_shards, sampled
 from components.audit.statistics import Comparison, compare_statistics
 from components.errors import DataError
@@ -69,7 +70,9 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
         )
     chosen = sampled(evidence.files, evidence.sample_bytes, evidence.seed)
     others = {name: int(s.num_examples) for name, s in evidence.statistics.items() if name != evidence.split}
-    counted = Recounted(count_shards(chosen, constants.plan), len(chosen) == len(evidence.files), others)
+    whole = len(chosen) == len(evidence.files)
+    counted = Recounted(count_shards(chosen, constants, by_shard=not whole), len(evidence.files), others)
+    of_shards = recount_findings if whole else sample_findings
     compared: Comparison = compare_statistics(constants, evidence.statistics[evidence.split])
     for name, figures_of in features.items():
         figures_of["recounted"] = name in counted.shards.features
@@ -82,4 +85,4 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
         "complete": counted.complete,
         "features": features,
     }
-    return Verdict("audit", (*findings, *recount_findings(constants, counted), *compared.findings), figures=figures)
+    return Verdict("audit", (*findings, *of_shards(constants, counted), *compared.findings), figures=figures)

@@ -246,12 +246,12 @@ def test_the_recount_is_exact_arithmetic(files: list[str]) -> None:
     """Mean and variance by rational numbers from the rows themselves."""
     from components.audit.shards import count_shards
 
-    counts = count_shards(files, PLAN).features
+    counts = count_shards(files, constants_of(PLAN, TRAIN)).features
     for name in ("x", "w", "n"):
         values = [Fraction(row[name]) for row in TRAIN if row[name] is not None]
         mean = sum(values) / len(values)
-        assert counts[name][0].mean == mean
-        assert counts[name][0].variance == sum((value - mean) ** 2 for value in values) / len(values)
+        assert counts[name].statistics[0].mean == mean
+        assert counts[name].statistics[0].variance == sum((value - mean) ** 2 for value in values) / len(values)
 
 
 def test_a_sample_of_shards_is_drawn_by_the_seed_and_bounds_the_extremes(files: list[str]) -> None:
