@@ -67,7 +67,7 @@ class Counted:
         """Adds a parsed column; ``weights`` [rows], ``keys`` of a per-key feature."""
         feature = self.stated.feature
         values = values_of(feature, column, rows)
-        if feature.role == "weight" or counts_words(feature) and feature.role == "label":
+        if feature.role == "weight" or (counts_words(feature) and feature.role == "label"):
             weights = None
         absent = len(values.empty) if weights is None else int((weights[values.empty] > 0).sum())
         if counts_words(feature):
