@@ -73,7 +73,8 @@ def recounts(values: npt.NDArray[Any], weights: Floats | None, group: Groups, gr
 
 def _recounts(values: npt.NDArray[Any], weights: Floats | None, group: Groups, groups: int) -> Iterator[Recount]:
     if weights is not None:
-        values, weights, group = (each[weights > 0] for each in (values, weights, group))
+        heavy = weights > 0
+        values, weights, group = values[heavy], weights[heavy], group[heavy]
     usable = np.isfinite(values)
     none = [0] * groups
     nan, inf = none, none

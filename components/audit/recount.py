@@ -22,18 +22,24 @@ class Recounted:
 
     Attributes:
       shards: rows and statistics of the shards that were read.
-      of: how many shards the split has.
+      of: how many shards the analysed splits have.
       other_splits: rows of the other splits, as far as the statistics tell.
+      accounted: whether the reader gave account of each shard, so that their rows need not explain a difference.
     """
 
     shards: ShardCounts
     of: int
     other_splits: Mapping[str, int]
+    accounted: bool = False
 
     @property
     def rows(self) -> int:
         """Of all shards read."""
         return sum(self.shards.rows.values())
+
+    def explained(self, extra: int) -> tuple[str, str]:
+        """Name and explanation of so many rows too many, below 0 too few."""
+        return rows_fault(extra, {} if self.accounted else self.shards.rows, self.other_splits)
 
     @property
     def complete(self) -> bool:
@@ -44,7 +50,7 @@ class Recounted:
 def recount_findings(constants: NormalizationConstants, recounted: Recounted) -> tuple[Finding, ...]:
     """Findings of a whole recount: on rows first; by feature only where the rows agree."""
     if constants.rows != recounted.rows:
-        fault, why = rows_fault(constants.rows - recounted.rows, recounted.shards.rows, recounted.other_splits)
+        fault, why = recounted.explained(constants.rows - recounted.rows)
         message = f"the split has {recounted.rows} rows but the constants state {constants.rows}: {why}. Analyse again."
         return (Finding(fault, message),)
     found = {
@@ -52,7 +58,7 @@ def recount_findings(constants: NormalizationConstants, recounted: Recounted) ->
         for name, of in recounted.shards.features.items()
         if not counts_words(of.stated.feature)
     }
-    findings = []
+    findings: list[Finding] = []
     for name, counted in recounted.shards.features.items():
         if counts_words(counted.stated.feature):
             findings += _of_words(counted)
@@ -93,7 +99,7 @@ def _named(
         ]
         extra = sum(sum(stated.values[name]) - sum(found.values[name]) for name in COUNTS)
         if extra and not filled:
-            return rows_fault(extra, recounted.shards.rows, recounted.other_splits)
+            return recounted.explained(int(extra))
     return named(stated, found)
 
 
@@ -110,7 +116,7 @@ def _of_keys(counted: Counted) -> Iterator[Finding]:
     least, everything = counted.stated.feature.min_count, counted.statistics[0]
     found = found_numbers(counted.stated, [seen[key].drawn_to(everything, least) for key in table.keys])
     plain = {field: np.ravel(getattr(table, field)).tolist() for field in ("count", *FLOATS)}
-    none = [0] * len(table.keys)
+    none: list[float] = [0] * len(table.keys)
     stated = Numbers({**dict.fromkeys(COUNTS, none), **plain}, found.slack)
     wrong = next(iter(differing(stated, found)), None)
     if wrong is None:

@@ -13,7 +13,7 @@ ratio to size; Gaver and Kafadar, "A retrievable recipe for inverse t" (1984).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def _far_mean(counted: Counted, sums: Sequence[Sequence[tuple[int, int]]], of: i
     return ""
 
 
-def _certain(n: int, found: float, stated: dict[str, list[float]], at: int) -> Iterator[tuple[float, float, str]]:
+def _certain(n: int, found: float, stated: Mapping[str, list[float]], at: int) -> Iterator[tuple[float, float, str]]:
     of, low, high = (stated[name][at] for name in ("count", "min", "max"))
     far = math.sqrt(stated["variance"][at] * (of - n) / n)
     yield found - far, found + far, "what the stated sigma allows"

@@ -1,6 +1,7 @@
 """Rows and exact statistics read anew from the shards, by TensorFlow's own kernels in batches."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -79,7 +80,7 @@ def count_shards(files: Sequence[str], constants: NormalizationConstants, by_sha
     sums = {
         name: [
             [(w - w0, t - t0) for (w, t), (w0, t0) in zip(after[name], before[name], strict=True)]
-            for before, after in zip(totals, totals[1:], strict=False)
+            for before, after in itertools.pairwise(totals)
         ]
         for name in counted
     }

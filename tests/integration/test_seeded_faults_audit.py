@@ -14,6 +14,7 @@ from graph_tables import Row, constants_of, feature, plan_of, write_records
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components import FrozenTransform, NormalizationConstants
+from components.audit.account import Shard
 from components.audit.audit import Evidence, audit
 from components.audit.statistics import compare_statistics
 from components.constants import FeatureConstants
@@ -71,8 +72,9 @@ def statistics_of(rows: Sequence[Row]) -> statistics_pb2.DatasetFeatureStatistic
 
 
 def verdict_of(files: list[str], graph: FrozenGraph, sample_bytes: int = 2**30) -> Verdict:
-    statistics = {"train": statistics_of(TRAIN), "eval": statistics_of(EVAL)}
-    return audit(FrozenTransform(graph), Evidence(files, statistics, "train", sample_bytes, 0))
+    statistics = {"train": [statistics_of(TRAIN)], "eval": [statistics_of(EVAL)]}
+    shards = [Shard(file, "train", Path(file).stat().st_size) for file in files]
+    return audit(FrozenTransform(graph), Evidence(shards, statistics, ["train"], sample_bytes, 0))
 
 
 def faults_of(verdict: Verdict) -> set[tuple[str, str]]:
@@ -104,12 +106,37 @@ def test_a_right_graph_is_blessed_and_says_what_was_compared(files: list[str]) -
     assert verdict.figures["complete"]
     assert verdict.figures["rows_recounted"] == 800
     features = verdict.figures["features"]
-    assert {name for name in features if features[name]["recounted"]} == {"x", "w", "n", "low", "pair"}
-    assert {name: features[name]["statistics_gen"] for name in features} == {
+    assert {name for name in features if features[name]["recounted"]} == {"x", "w", "n", "low", "pair", "y"}
+    assert {name: features[name].get("statistics_gen") for name in features} == {
         **dict.fromkeys(("x", "w", "n", "low"), "compared"),
         "pair": "by element",
+        "y": None,
     }
-    assert all(features[name]["max_ulp"] <= 1 for name in features)
+    assert all(features[name]["max_ulp"] <= 1 for name in features if name != "y")
+
+
+def test_the_verdict_has_the_numbers_of_both_sides_and_their_tolerance(files: list[str]) -> None:
+    verdict = verdict_of(files, frozen_graph(constants_of(PLAN, TRAIN)))
+    numbers = verdict.figures["features"]["w"]["numbers"]
+    values = np.array([row["w"] for row in TRAIN], np.float64)
+    assert numbers["count"]["stated"] == numbers["count"]["recounted"] == 800
+    assert numbers["max"]["stated"] == numbers["max"]["statistics_gen"] == values.max()
+    mean = numbers["mean"]
+    assert mean["stated"] == mean["recounted"] == pytest.approx(values.mean(), rel=1e-14)
+    assert mean["statistics_gen"] == values.mean()
+    assert mean["difference"] == abs(mean["stated"] - mean["statistics_gen"]) <= mean["tolerance"] < 1e-11
+    assert "numbers" not in verdict.figures["features"]["pair"]  # two statistics
+
+
+def test_without_a_sample_nothing_is_recounted_and_the_verdict_says_so(files: list[str]) -> None:
+    constants = constants_of(PLAN, TRAIN)
+    verdict = verdict_of(files, frozen_graph(constants), sample_bytes=0)
+    assert verdict.blessed
+    assert verdict.figures["shards_recounted"] == 0
+    assert not verdict.figures["features"]["x"]["recounted"]
+    # StatisticsGen's numbers are compared still.
+    wrong = with_feature(constants, "w", mean=constants["w"].mean * 1.001)
+    assert faults_of(verdict_of(files, frozen_graph(wrong), sample_bytes=0)) == {("statistics_differ", "w")}
 
 
 @pytest.mark.parametrize("name", ["x", "n"])
@@ -275,9 +302,9 @@ def test_statistics_gen_may_differ_by_its_own_rounding_only() -> None:
     statistics = statistics_of(TRAIN)
     stats = next(item for item in statistics.features if item.name == "w").num_stats
     stats.mean *= 1 + 1e-15
-    assert compare_statistics(constants, statistics).findings == ()
+    assert compare_statistics(constants, [statistics]).findings == ()
     stats.mean *= 1 + 1e-9
-    (finding,) = compare_statistics(constants, statistics).findings
+    (finding,) = compare_statistics(constants, [statistics]).findings
     assert (finding.fault, finding.feature) == ("statistics_differ", "w")
     assert "mean" in finding.message
 
