@@ -53,7 +53,9 @@ def lookup_findings(graph: FrozenGraph) -> tuple[Finding, ...]:
         tables = list(_tables(nodes, graph.outputs[model_name(name)][0]))
         wrong = "no table is searched there"
         if tables:
-            wrong = _wrong(tables[0], expected, of_text) or _wrong_numbers(tables[0], constants)
+            wrong = _wrong(tables[0], expected, of_text, constants.role != "label") or _wrong_numbers(
+                tables[0], constants
+            )
         if wrong:
             message = f"the graph must look up the {len(expected)} values that constants.json states, but {wrong}."
             findings.append(Finding("lookup_changed", f"{message} The graph was edited: analyse again.", name))
@@ -91,12 +93,13 @@ def _reached(nodes: Nodes, end: str) -> list[tf.compat.v1.NodeDef]:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting += [_name(source) for source in nodes[name].input]
+            # A control input is a check of any feature.
+            waiting += [_name(source) for source in nodes[name].input if not source.startswith("^")]
     return [nodes[name] for name in sorted(seen)]
 
 
 def _name(tensor: str) -> str:
-    return tensor.lstrip("^").partition(":")[0]
+    return tensor.partition(":")[0]
 
 
 def _array(node: tf.compat.v1.NodeDef) -> npt.NDArray[Any] | None:
@@ -106,19 +109,30 @@ def _array(node: tf.compat.v1.NodeDef) -> npt.NDArray[Any] | None:
     return np.ravel(value) if value.dtype in _KINDS else None
 
 
-def _wrong(table: Table, expected: Mapping[bytes, int], of_text: bool) -> str:
+def _wrong(table: Table, expected: Mapping[bytes, int], of_text: bool, is_compared: bool) -> str:
     """What is wrong with keys and ids, or an empty text."""
     n = len(expected)
     keys = table.searched[:n]
     if len(table.searched) != n + 1 or (np.diff(keys) <= 0).any() or (n and table.searched[n] != keys[-1]):
         return f"a table of {len(table.searched) - 1} rising keys is searched"
-    for texts in table.texts if of_text else (np.array([str(key).encode() for key in keys.tolist()], object),):
-        texts = texts[:n]
-        if of_text and (tf.strings.to_hash_bucket_fast(texts.tolist(), _BUCKETS).numpy() != keys).any():
-            continue
-        if any(dict(zip(texts.tolist(), ids[:n].tolist(), strict=True)) == expected for ids in table.whole):
-            return ""
-    return "other texts, or other ids, stand beside the keys"
+    ids = dict(zip(_keys(list(expected), of_text), expected.values(), strict=True))
+    if not any(dict(zip(keys.tolist(), found[:n].tolist(), strict=True)) == ids for found in table.whole):
+        return "other keys, or other ids, stand there"
+    # A label's texts stand behind an assertion of the graph, which no output depends on.
+    if of_text and is_compared and not any(_are(texts[:n].tolist(), keys, expected) for texts in table.texts):
+        return "other texts stand beside the keys"
+    return ""
+
+
+def _keys(texts: list[bytes], of_text: bool) -> list[int]:
+    if not of_text:
+        return [int(text) for text in texts]
+    found: list[int] = tf.strings.to_hash_bucket_fast(tf.constant(texts, tf.string), _BUCKETS).numpy().tolist()
+    return found
+
+
+def _are(texts: list[bytes], keys: npt.NDArray[np.int64], expected: Mapping[bytes, int]) -> bool:
+    return set(texts) == set(expected) and _keys(texts, True) == keys.tolist()
 
 
 def _wrong_numbers(table: Table, constants: FeatureConstants) -> str:

@@ -31,7 +31,7 @@ ROWS: list[Row] = [
         "delay": float(np.float32(_RANDOM.normal(5, 3))),
         "hour": float(np.float32(_RANDOM.normal())),
         "strict": float(np.float32(_RANDOM.normal())),
-        "carrier": (b"UA", b"B6", b"AA", b"DL", b"WN")[i * i % 5],
+        "carrier": (b"UA", b"B6", b"AA", b"DL", b"WN")[(i + i // 7) % 5],
         "origin": int(_RANDOM.integers(3, 8)),
         "gate": b"AB"[i % 2 : i % 2 + 1],
         "word": (b"no", b"yes", b"perhaps")[i % 3],
@@ -105,7 +105,7 @@ def swapped_numbers(array: Any) -> Any:
     [
         (swapped_ids(6), {"carrier", "origin"}),
         (other_text, {"carrier", "delay"}),
-        (swapped_texts, {"carrier", "delay", "word"}),
+        (swapped_texts, {"carrier", "delay", "strict"}),
         (swapped_numbers, {"delay", "hour"}),
     ],
     ids=["ids of two values", "one text", "two texts", "the numbers of two keys"],
