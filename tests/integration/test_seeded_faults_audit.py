@@ -1,7 +1,6 @@
 """The audit finds each seeded fault by its name, and nothing in a right run."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -307,51 +306,3 @@ def test_statistics_gen_may_differ_by_its_own_rounding_only() -> None:
     (finding,) = compare_statistics(constants, [statistics]).findings
     assert (finding.fault, finding.feature) == ("statistics_differ", "w")
     assert "mean" in finding.message
-
-
-@pytest.mark.beam
-def test_the_component_audits_a_pipeline_and_stops_it(files: list[str], tmp_path: Path) -> None:
-    from tfx import v1 as tfx
-    from tfx.dsl.components.base.base_component import BaseComponent
-
-    from components import ConstantsAudit
-    from components.verdict import CheckFailedError
-
-    (tmp_path / "data").mkdir()
-    for file in files:
-        (tmp_path / "data" / Path(file).name).write_bytes(Path(file).read_bytes())
-    write_records(PLAN, EVAL, tmp_path / "data" / "eval-0.gz")
-    splits = [tfx.proto.Input.Split(name=name, pattern=f"{name}-*") for name in ("train", "eval")]
-
-    def run(name: str, constants: NormalizationConstants) -> Path:
-        FrozenTransform(frozen_graph(constants)).save(tmp_path / f"graph-{name}")
-        example_gen = tfx.components.ImportExampleGen(
-            input_base=str(tmp_path / "data"), input_config=tfx.proto.Input(splits=splits)
-        )
-        statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
-        graph: Any = tfx.dsl.Importer(
-            source_uri=str(tmp_path / f"graph-{name}"), artifact_type=tfx.types.standard_artifacts.TransformGraph
-        ).with_id("Graph")
-        check: BaseComponent = ConstantsAudit(
-            examples=example_gen.outputs["examples"],
-            statistics=statistics_gen.outputs["statistics"],
-            transform_graph=graph.outputs["result"],
-        )
-        metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
-        tfx.orchestration.LocalDagRunner().run(
-            tfx.dsl.Pipeline(
-                pipeline_name="audited",
-                pipeline_root=str(tmp_path / "artifacts"),
-                components=[example_gen, statistics_gen, graph, check],
-                enable_cache=True,
-                metadata_connection_config=metadata,
-                beam_pipeline_args=["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"],
-            )
-        )
-        return max((tmp_path / "artifacts" / "ConstantsAudit" / "blessing").iterdir(), key=lambda path: int(path.name))
-
-    verdict = json.loads((run("right", constants_of(PLAN, TRAIN)) / "verdict.json").read_text())
-    assert verdict["blessed"]
-    assert verdict["figures"]["features"]["x"]["statistics_gen"] == "compared"
-    with pytest.raises(CheckFailedError, match="statistics_of_other_splits"):
-        run("wrong", constants_of(PLAN, TRAIN + EVAL))
