@@ -1,4 +1,4 @@
-"""The table of the twelve faults in docs/checks.md: each names tests that there are, and findings that the code gives."""
+"""The table of the twelve faults in docs/checks.md: each names tests and findings that there are."""
 
 import re
 from pathlib import Path
