@@ -81,6 +81,19 @@ class RowsRead:
         """Of a split's units."""
         return sum(unit.rows for unit in self.units if unit.split == split)
 
+    def check(self, stated: Mapping[str, int]) -> None:
+        """Holds the rows against those that the examples state of their splits, where they do.
+
+        Raises:
+          DataError: they differ.
+        """
+        for split, rows in stated.items():
+            if self.rows_of(split) != rows:
+                raise DataError(
+                    f"The examples state {rows} rows in the split {split!r}, but its files hold {self.rows_of(split)}: "
+                    "one is missing, was added or was cut where a record ends. Write the examples again."
+                )
+
     def save(self, folder: str) -> None:
         """Writes the file into the folder, a path or URI, whole or not at all."""
         units = [dataclasses.asdict(unit) for unit in self.units]

@@ -93,8 +93,11 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           examples: TFRecords of tf.Examples.
           schema: annotated as ``schemas/README.md`` says.
           preprocessing_fn: import path; ours, which follows the schema, if neither it nor ``module_file`` is given. One
-            of your own calls ``global_moments``, and gets the plan as ``custom_config["feature_plan"]``.
-          module_file: a file with a preprocessing_fn.
+            of your own calls ``global_moments``, and gets the plan as ``custom_config["feature_plan"]``. It may use all
+            of tf.Transform but tables, and so ``tft.vocabulary``: they are no constants, and the step fails with
+            NotFrozenError. The role ``category`` looks words up among constants.
+          module_file: a file with a preprocessing_fn. TFX makes a wheel of it and installs that in the step, by pip,
+            which the environment must have: one made by uv has none. An import path needs neither.
           splits_config: which splits are analyzed and transformed; by default "train" is analyzed.
           constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
           constants_digest: what their digest must be; a step is run again when it changes.

@@ -2,11 +2,12 @@
 
 import hashlib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
+from tfx import types
 from tfx.components.transform import executor as stock
 from tfx.components.transform import executor_utils
 from tfx.components.util import examples_utils, tfxio_utils
@@ -51,8 +52,8 @@ class Executor(stock.Executor):
         """See ``NormalizingTransform``.
 
         Raises:
-          DataError: what the data do not allow; examples that are no TFRecords of tf.Examples; a preprocessing_fn that
-            does not call ``global_moments``.
+          DataError: what the data do not allow; fewer or more rows than the examples state; examples that are no
+            TFRecords of tf.Examples; a preprocessing_fn that does not call ``global_moments``.
           SchemaError: a schema that cannot be used, or constants that do not fit it.
         """
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
@@ -66,6 +67,7 @@ class Executor(stock.Executor):
             groups = files_by_span(file for files in splits.values() for file in files)
             found = self._measured(groups, plan, exec_properties)
             account = RowsRead.of(found.units, splits)
+            account.check(stated_rows(input_dict[standard_component_specs.EXAMPLES_KEY], splits))
             spans = tuple(span for span in groups if span)
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
             constants = finish(plan, found.statistics).with_provenance(made)
@@ -163,6 +165,15 @@ def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) 
     for file in matching_files([io_utils.all_files_pattern(uri) for uri in split_of]):
         files[split_of[posixpath.dirname(file)]].append(file)
     return files
+
+
+def stated_rows(examples: Sequence[types.Artifact], splits: Iterable[str]) -> dict[str, int]:
+    """Rows of each split, where all artifacts state them, as our ExampleGens do: a custom property ``rows_<split>``."""
+    return {
+        split: sum(artifact.get_int_custom_property(f"rows_{split}") for artifact in examples)
+        for split in splits
+        if all(artifact.has_custom_property(f"rows_{split}") for artifact in examples)
+    }
 
 
 def _with_plan(exec_properties: dict[str, Any], plan: FeaturePlan) -> dict[str, str]:

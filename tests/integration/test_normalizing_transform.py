@@ -211,6 +211,18 @@ def test_a_column_without_values_fails_with_our_own_words(project: Path) -> None
     )
 
 
+def test_the_rows_of_a_split_are_stated_where_every_artifact_states_them() -> None:
+    from tfx.types.standard_artifacts import Examples
+
+    from components.transform.executor import stated_rows
+
+    ours, more, other = Examples(), Examples(), Examples()
+    for artifact, rows in ((ours, 7), (more, 5)):
+        artifact.set_int_custom_property("rows_train", rows)
+    assert stated_rows([ours, more], ["train", "eval"]) == {"train": 12}
+    assert stated_rows([ours, other], ["train"]) == {}
+
+
 def test_pinned_constants_are_used_and_no_data_are_read(project: Path, written: Path, tmp_path: Path) -> None:
     elsewhere = [{**row, "pair": [row["pair"][0] + 1000, row["pair"][1]]} for row in TRAIN]
     pinned = constants_of(PLAN, elsewhere)

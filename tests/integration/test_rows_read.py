@@ -46,6 +46,15 @@ def test_files_of_several_splits_and_artifacts_are_told_apart() -> None:
     assert (read.rows, read.rows_of("train"), read.rows_of("eval")) == (6, 3, 3)
 
 
+def test_rows_that_the_examples_state_are_those_that_were_read() -> None:
+    read = RowsRead.of([UnitRows("/r/x", 0, 9, 4, 9), UnitRows("/r/y", 0, 9, 3, 9)], {"train": ["/r/x", "/r/y"]})
+    read.check({"train": 7})
+    read.check({})
+    for rows in (4, 8):
+        with pytest.raises(DataError, match=rf"state {rows} rows in the split 'train', but its files hold 7: "):
+            read.check({"train": rows})
+
+
 @pytest.mark.parametrize(
     ("was", "becomes"), [('"rows": 4,', '"rows": 5,'), ('version": 1', 'version": 2'), ("splits", "s"), ("{", "")]
 )
