@@ -130,3 +130,25 @@ def test_pinned_constants_are_copied_and_their_digest_enters_the_cache_key(tmp_p
 def test_pinned_constants_that_are_not_there_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"transform\.constants"):
         compiled(tmp_path, 'path = "rows.csv"\n[transform]\nconstants = "elsewhere"')
+
+
+def test_the_trainer_waits_for_the_audit_and_the_pusher_for_every_check(tmp_path: Path) -> None:
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.definition import build_pipeline
+
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(SCHEMA)
+    config = tmp_path / "config.toml"
+    config.write_text('[pipeline]\nname = "p"\ntask = "binary"\n[data]\nschema = "schema.pbtxt"\npath = "rows.csv"\n')
+    pipeline = build_pipeline(load_config(config), tmp_path, str(schema), str(schema), "digest-of-the-data")
+    before = {
+        node.pipeline_node.node_info.id: set(node.pipeline_node.upstream_nodes)
+        for node in Compiler().compile(pipeline).nodes
+    }
+
+    def behind(name: str) -> set[str]:
+        return before[name].union(*map(behind, before[name]))
+
+    assert {"ConstantsAudit", "DriftGate", "AnomalyGate"} <= behind("Trainer")
+    assert {"ConstantsAudit", "DriftGate", "ParityCheck", "Evaluator"} <= behind("Pusher")
