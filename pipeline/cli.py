@@ -132,6 +132,36 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK if result.ok else FAILED
 
 
+def _compile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG.toml")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="gets <name>.json and <name>.yaml")
+    parser.add_argument("--image", required=True, metavar="IMAGE", help="the container image of every step")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="another default of a runtime parameter"
+    )
+    parser.add_argument("--pipeline-root", default="", metavar="URI", help="where the job keeps its artifacts")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from pipeline import run_log
+    from pipeline.kubeflow.compilation import compile_job
+
+    with run_log.only_if_it_fails():
+        made = compile_job(
+            arguments.config, arguments.out, arguments.image, arguments.param, root=arguments.pipeline_root
+        )
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(made), default=lambda path: str(path.absolute())))
+        return OK
+    for note in made.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    print(f"Vertex AI  {made.vertex}\nKubeflow   {made.kubeflow}\nParameters, with their defaults:")
+    for name, value in made.parameters.items():
+        print(f"  {name} = {value!r}")
+    return OK
+
+
 def _constants_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("where", metavar="WHERE", help=_WHERE)
     parser.add_argument("--json", action="store_true", help="print constants.json alone")
@@ -223,6 +253,7 @@ def _leave_if_threads_would_hang(status: int) -> None:
 VERBS: dict[str, Verb] = {
     "init": Verb("infer a schema and a configuration from data, to review and edit", _init_arguments, _init),
     "run": Verb("run a configuration's pipeline on this machine", _run_arguments, _run),
+    "compile": Verb("compile a configuration's job for Vertex AI and Kubeflow", _compile_arguments, _compile),
     "constants": Verb("print the constants and their digest", _constants_arguments, _constants),
     "diff": Verb("compare two sets of constants in units of sigma; status 1: they differ", _diff_arguments, _diff),
     "serve-check": Verb(
