@@ -104,18 +104,18 @@ def _refuse_local(key: str, place: str, parameter: str, in_file: str) -> None:
         )
 
 
-def given_values(texts: Sequence[str]) -> dict[str, str]:
+def given_values(texts: Sequence[str], option: str = "--param") -> dict[str, str]:
     """``NAME=VALUE`` texts by name.
 
     Raises:
-      ConfigError: one is not of that form, or names a parameter twice.
+      ConfigError: one is not of that form, or a name comes twice.
     """
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ConfigError(f"--param must be NAME=VALUE but is {text!r}.")
+            raise ConfigError(f"{option} must be NAME=VALUE but is {text!r}.")
         if name in values:
-            raise ConfigError(f"--param {name} is given twice.")
+            raise ConfigError(f"{option} {name} is given twice.")
         values[name] = value
     return values
