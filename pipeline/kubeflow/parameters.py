@@ -122,14 +122,14 @@ def applied(properties: Mapping[str, Any], values: Mapping[str, Any], outputs: M
       ConfigError: an unknown parameter, or a value that the step cannot use.
     """
     changed = dict(properties)
-    for name, value in values.items():
-        rule = _RULES.get(name)
-        if rule is not None:
-            rule(changed, value, outputs)
-        elif name.startswith("threshold_"):
-            _set_threshold(changed, name.removeprefix("threshold_"), float(value))
-        else:
+    # The backends keep no order; spans need the path and the window before them.
+    known = [name for name in _RULES if name in values]
+    for name in known:
+        _RULES[name](changed, values[name], outputs)
+    for name in sorted(set(values) - set(known)):
+        if not name.startswith("threshold_"):
             raise ConfigError(f"This image knows no runtime parameter {name!r}. Compile the job for this image.")
+        _set_threshold(changed, name.removeprefix("threshold_"), float(values[name]))
     return changed
 
 
@@ -181,9 +181,7 @@ def _set_window(properties: Properties, value: Any, outputs: Mapping[str, str]) 
 
 def _set_spans(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
     custom = _custom(properties)
-    bounds = window_of(
-        0 if value else int(custom.get("window", 0)), [b.strip() for b in value.split(",")] if value else []
-    )
+    bounds = window_of(int(custom.get("window", 0)), [bound.strip() for bound in value.split(",")] if value else ())
     for key, bound in (("first_span", bounds.first), ("last_span", bounds.last)):
         custom.pop(key, None)
         if bound is not None:
