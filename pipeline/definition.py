@@ -17,9 +17,9 @@ from tfx.orchestration.pipeline import Pipeline
 from components.anomalies.component import AnomalyGate
 from components.audit.component import ConstantsAudit
 from components.drift.component import DriftGate
-from components.example_gen.component import ArrowExampleGen, base_and_pattern
+from components.example_gen.component import ArrowExampleGen
 from components.example_gen.custom_options import custom_config
-from components.example_gen.span_pattern import has_span
+from components.example_gen.span_pattern import base_and_pattern, has_span
 from components.feature_plan import FeaturePlan
 from components.parity.component import ParityCheck
 from components.transform.component import NormalizingTransform

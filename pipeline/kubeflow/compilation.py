@@ -132,6 +132,8 @@ def tfx_job(
     from pipeline.kubeflow.tfx_compiler import compiled
 
     values = {parameter.name: str(parameter.default) for parameter in parameters}
+    if "data_path" in values:
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=values["data_path"]))
     pinned = inputs.pinned_constants(config, plan)
     places = Places(
         schema=values["schema"],

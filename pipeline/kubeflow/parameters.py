@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from components.errors import ConfigError
-from components.example_gen.span_pattern import glob_of, has_span, window_of
+from components.example_gen.span_pattern import base_and_pattern, glob_of, has_span, window_of
 from pipeline.config import PipelineConfig, Threshold
 from pipeline.kubeflow.uris import resolved
 
@@ -138,8 +138,6 @@ def _leave(properties: Properties, value: Any, outputs: Mapping[str, str]) -> No
 
 
 def _set_data_path(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
-    from components.example_gen.component import base_and_pattern
-
     path = value
     if value.startswith("bundled:"):
         from pipeline.kubeflow.bundled import bundled_file
