@@ -9,9 +9,14 @@ import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.progress import Display
+    from pipeline.run_log import RunLog
+    from pipeline.run_result import RunResult
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _WHERE = "a run's folder, an artifact, a transform graph, a model, a serving folder or a constants file"
@@ -100,36 +105,98 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipeline import local, progress
+    from pipeline import local
     from pipeline.config import load_config
-    from pipeline.failure import ComponentError
-    from pipeline.run_result import as_json
-    from pipeline.summary import print_summary
 
     # A model of the user's own may lie beside the configuration, as the data may.
     sys.path.insert(0, str(Path(arguments.config).absolute().parent))
     options = local.RunOptions(
         use_cache=not arguments.no_cache, from_component=arguments.from_component, beam_args=arguments.beam_arg
     )
+    return _shown(
+        lambda display_of: local.run(load_config(arguments.config), arguments.root, options, display_of=display_of),
+        arguments.json,
+    )
+
+
+def _shown(run: "Callable[[Callable[[RunLog], Display]], RunResult]", as_object: bool) -> int:
+    """Runs what takes a display, shows what came of it, and returns the exit status."""
+    from pipeline import progress
+    from pipeline.failure import ComponentError
+    from pipeline.run_result import as_json
+    from pipeline.summary import print_summary
+
     try:
-        result = local.run(
-            load_config(arguments.config),
-            arguments.root,
-            options,
-            display_of=lambda log: progress.PlainDisplay(log.err) if arguments.json else progress.display_for(log.out),
-        )
+        result = run(lambda log: progress.PlainDisplay(log.err) if as_object else progress.display_for(log.out))
     except ComponentError as error:
         if error.bad_input:
             return _say(" ".join(str(error).split()), BAD_INPUT)
         report = f"\nReport: {error.report}" if error.report else ""
         return _say(f"{error}{report}\nLog: {error.log}", FAILED)
-    if arguments.json:
+    if as_object:
         print(json.dumps(as_json(result)))
     else:
         print_summary(result, progress.console_for(sys.stdout))
     for reason in result.reasons:
         _say(f"no model was pushed: {reason}.", FAILED)
     return OK if result.ok else FAILED
+
+
+def _compile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG.toml")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="gets <name>.json and <name>.yaml")
+    parser.add_argument("--image", required=True, metavar="IMAGE", help="the container image of every step")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="another default of a runtime parameter"
+    )
+    parser.add_argument("--pipeline-root", default="", metavar="URI", help="where the job keeps its artifacts")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from pipeline import run_log
+    from pipeline.kubeflow.compilation import compile_job
+
+    with run_log.only_if_it_fails():
+        made = compile_job(
+            arguments.config, arguments.out, arguments.image, arguments.param, root=arguments.pipeline_root
+        )
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(made), default=lambda path: str(path.absolute())))
+        return OK
+    for note in made.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    print(f"Vertex AI  {made.vertex}\nKubeflow   {made.kubeflow}\nParameters, with their defaults:")
+    for name, value in made.parameters.items():
+        print(f"  {name} = {value!r}")
+    return OK
+
+
+def _rehearse_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", type=Path, metavar="JOB", help="a compiled job, JSON or YAML")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="where everything is written")
+    parser.add_argument("--mode", choices=("vertex", "kfp"), help="the backend; default: vertex for JSON, kfp for YAML")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a runtime parameter")
+    parser.add_argument(
+        "--exec-prefix", default="", metavar="CMD", help="runs a command inside the image; {image} is its name"
+    )
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="environment of the steps")
+    parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to standard error")
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from pipeline.kubeflow.defaults import given_values
+    from pipeline.kubeflow.rehearsal.rehearse import RehearsalOptions, rehearse
+
+    options = RehearsalOptions(
+        arguments.mode,
+        given_values(arguments.param),
+        arguments.exec_prefix,
+        given_values(arguments.env, "--env"),
+    )
+    return _shown(
+        lambda display_of: rehearse(arguments.job, arguments.root, options, display_of=display_of), arguments.json
+    )
 
 
 def _constants_arguments(parser: argparse.ArgumentParser) -> None:
@@ -223,6 +290,8 @@ def _leave_if_threads_would_hang(status: int) -> None:
 VERBS: dict[str, Verb] = {
     "init": Verb("infer a schema and a configuration from data, to review and edit", _init_arguments, _init),
     "run": Verb("run a configuration's pipeline on this machine", _run_arguments, _run),
+    "compile": Verb("compile a configuration's job for Vertex AI and Kubeflow", _compile_arguments, _compile),
+    "rehearse": Verb("execute every step of a compiled job on this machine", _rehearse_arguments, _rehearse),
     "constants": Verb("print the constants and their digest", _constants_arguments, _constants),
     "diff": Verb("compare two sets of constants in units of sigma; status 1: they differ", _diff_arguments, _diff),
     "serve-check": Verb(

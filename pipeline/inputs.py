@@ -138,7 +138,7 @@ def stored_schema(schema: str, root: Path) -> str:
 
     ImportSchemaGen's cache key holds the path alone: an edited schema must have another one.
     """
-    return _stored(_read_bytes(schema), root / "schema")
+    return _stored(read_bytes(schema), root / "schema")
 
 
 def stored_columns(schema: str, root: Path) -> str:
@@ -157,7 +157,8 @@ def _stored(content: bytes, folder: Path) -> str:
     return str(target)
 
 
-def _read_bytes(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
+    """All of a file, a local path or a URI."""
     if "://" not in path:
         return Path(path).read_bytes()
     import tensorflow as tf

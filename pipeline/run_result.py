@@ -13,7 +13,7 @@ from components.feature_plan import FeaturePlan
 from pipeline.baseline import baseline
 
 if TYPE_CHECKING:
-    from pipeline.node_runner import NodeResult
+    from pipeline.node_result import NodeResult
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers."""
 
-import posixpath
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from tfx.components.example_gen import component, utils
@@ -14,7 +12,7 @@ from components.errors import ConfigError
 from components.example_gen.custom_options import custom_config
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
-from components.example_gen.span_pattern import check_pattern, glob_of, window_of
+from components.example_gen.span_pattern import base_and_pattern, check_pattern, glob_of, window_of
 
 # A table split without further word: 4 of 5 rows to train, by hash.
 DEFAULT_BUCKETS = {"train": 4, "eval": 1}
@@ -127,18 +125,3 @@ def default_output_config() -> example_gen_pb2.Output:
             ]
         )
     )
-
-
-def base_and_pattern(path: str) -> tuple[str, str]:
-    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
-
-    A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
-    """
-    parts = path.rstrip("/").split("/")
-    wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
-    if wild is None:
-        is_file = "." in parts[-1] and not path.endswith("/") if "://" in path else Path(path).is_file()
-        wild = len(parts) - 1 if is_file else None
-    if wild is None:
-        return path, "*"
-    return "/".join(parts[:wild]) or ("/" if path.startswith("/") else "."), posixpath.join(*parts[wild:])

@@ -7,8 +7,10 @@ version counts.
 
 import dataclasses
 import datetime
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from components.errors import ConfigError, DataError
 
@@ -68,6 +70,21 @@ def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
     if first > last:
         raise ConfigError(f"spans must be the first and the last one but {bounds[0]} comes after {bounds[1]}.")
     return Window(0, first, last)
+
+
+def base_and_pattern(path: str) -> tuple[str, str]:
+    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
+
+    A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
+    """
+    parts = path.rstrip("/").split("/")
+    wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
+    if wild is None:
+        is_file = "." in parts[-1] and not path.endswith("/") if "://" in path else Path(path).is_file()
+        wild = len(parts) - 1 if is_file else None
+    if wild is None:
+        return path, "*"
+    return "/".join(parts[:wild]) or ("/" if path.startswith("/") else "."), posixpath.join(*parts[wild:])
 
 
 def check_pattern(pattern: str) -> None:

@@ -1,105 +1,100 @@
-"""One run to be started, by whichever service: what is common to all of them."""
+"""A compiled job as a dictionary, and what is written into it beside what TFX knows of."""
 
 import copy
-import dataclasses
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from components.errors import ConfigError
+from pipeline.config import StepSection
+from pipeline.kubeflow.parameters import PREFIX, JobParameter
 
-# Minute, hour, day of the month, month, day of the week; before them, where the service knows it, a time zone.
-_CRON = re.compile(r"(?P<zone>(?:CRON_)?TZ=\S+\s+)?(?P<fields>\S+(?:\s+\S+){4})")
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A compiled pipeline with all that a service needs to start it.
-
-    Attributes:
-      spec: the PipelineSpec (version 2.1) as a dict, caching options included.
-      name: of this run, or of the schedule.
-      pipeline_root: URI below which the steps write; empty = the service's own.
-      parameters: values by name, in the declared types; defaults are left out.
-      service_account: that the steps run as; empty = the service's own.
-      experiment: that the run belongs to; empty = the service's own.
-      schedule: five fields of cron, with ``TZ=Area/City`` before them where the service allows it; empty = one run now.
-    """
-
-    spec: Mapping[str, Any]
-    name: str
-    pipeline_root: str = ""
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    service_account: str = ""
-    experiment: str = ""
-    schedule: str = ""
-
-    @property
-    def pipeline(self) -> str:
-        """The pipeline's name."""
-        return str(self.spec["pipelineInfo"]["name"])
+Job = dict[str, Any]
+ENTRYPOINT = ("python", "-m", "pipeline.kubeflow.entrypoint")
+DRIVER = (*ENTRYPOINT, "--driver")
+_TYPES = {str: "STRING", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Sent:
-    """What the service made of a job.
-
-    Attributes:
-      id: the service's name for the run, or for the schedule.
-      url: where a browser shows it.
-      state: as the service calls it.
-      ok: None while it runs; then whether it came to a good end.
-    """
-
-    id: str
-    url: str
-    state: str
-    ok: bool | None = None
-
-
-class Service(Protocol):
-    """Somebody who runs compiled jobs."""
-
-    def check(self, job: Job) -> None:
-        """ConfigError for what the service would refuse, or take and never find."""
-
-    def request(self, job: Job) -> dict[str, Any]:
-        """The call that ``send`` makes, as JSON, without credentials."""
-
-    def send(self, job: Job) -> Sent:
-        """Starts the job, or sets its schedule; ServiceError where the service refuses."""
-
-    def wait(self, sent: Sent) -> Sent:
-        """The same run at its end."""
+def with_parameters(job: Mapping[str, Any], parameters: Iterable[JobParameter]) -> Job:
+    """The job with these parameters, their defaults, and an input for each step that reads one."""
+    result = copy.deepcopy(dict(job))
+    spec = result["pipelineSpec"]
+    tasks = spec["root"]["dag"]["tasks"]
+    for parameter in parameters:
+        kind = _TYPES[type(parameter.default)]
+        readers = [step for step in parameter.steps if step in tasks]
+        if not readers:
+            continue
+        root = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
+        root[parameter.name] = {
+            "parameterType": kind,
+            "defaultValue": parameter.default,
+            "isOptional": True,
+            "description": parameter.description,
+        }
+        for step in readers:
+            _input(spec, step, parameter.name, kind, {"componentInputParameter": parameter.name})
+    return result
 
 
-class ServiceError(RuntimeError):
-    """The service could not be reached or refused; the message is what it said."""
+def with_constant(job: Mapping[str, Any], steps: Iterable[str], name: str, value: str) -> Job:
+    """The job with one more input of these steps, of those that it has: a part of the backend's cache key."""
+    result = copy.deepcopy(dict(job))
+    spec = result["pipelineSpec"]
+    for step in steps:
+        if step in spec["root"]["dag"]["tasks"]:
+            _input(spec, step, name, "STRING", {"runtimeValue": {"constant": value}})
+    return result
 
 
-def with_caching(spec: Mapping[str, Any], enabled: bool) -> dict[str, Any]:
-    """A copy of ``spec`` in which every task, nested ones too, has this caching option."""
-    changed = copy.deepcopy(dict(spec))
-    for task in _tasks(changed):
-        task["cachingOptions"] = {"enableCache": enabled}
-    return changed
+def _input(spec: Job, step: str, name: str, kind: str, source: Mapping[str, Any]) -> None:
+    task = spec["root"]["dag"]["tasks"][step]
+    component = spec["components"][task["componentRef"]["name"]]
+    inputs = component.setdefault("inputDefinitions", {}).setdefault("parameters", {})
+    inputs[f"{PREFIX}{name}"] = {"parameterType": kind}
+    task.setdefault("inputs", {}).setdefault("parameters", {})[f"{PREFIX}{name}"] = dict(source)
 
 
-def _tasks(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for component in (spec["root"], *spec.get("components", {}).values()):
-        yield from component.get("dag", {}).get("tasks", {}).values()
-
-
-def cron_fields(schedule: str) -> tuple[str, str]:
-    """Time zone (``TZ=Area/City``, or empty) and the five fields of ``schedule``.
+def with_steps(job: Mapping[str, Any], steps: Mapping[str, StepSection]) -> Job:
+    """The job with each step's resources, retries and caching.
 
     Raises:
-      ConfigError: it has not five fields.
+      ConfigError: there is no such step, or it runs in no container.
     """
-    match = _CRON.fullmatch(schedule.strip())
-    if not match:
-        raise ConfigError(
-            f"--schedule must be the five fields of cron (minute, hour, day, month, weekday), as '0 3 * * *' for three "
-            f"o'clock every night, but is {schedule!r}."
-        )
-    return (match["zone"] or "").strip(), " ".join(match["fields"].split())
+    result = copy.deepcopy(dict(job))
+    spec = result["pipelineSpec"]
+    tasks, executors = spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
+    containers = {name: executors.get(f"{name}_executor", {}).get("container") for name in tasks}
+    for name, step in steps.items():
+        container = containers.get(name)
+        if container is None:
+            known = ", ".join(sorted(task for task, found in containers.items() if found is not None))
+            raise ConfigError(f"kubeflow.steps.{name}: no step of this job has that name. Its steps are {known}.")
+        resources = _resources(step)
+        if resources:
+            container["resources"] = resources
+        if step.retries:
+            tasks[name]["retryPolicy"] = {"maxRetryCount": step.retries}
+        if not step.cache:
+            tasks[name].pop("cachingOptions", None)
+    return result
+
+
+def _resources(step: StepSection) -> dict[str, Any]:
+    resources: dict[str, Any] = {}
+    if step.cpu:
+        resources["cpuLimit"] = step.cpu
+    if step.memory:
+        resources["memoryLimit"] = step.memory
+    if step.accelerator:
+        resources["accelerator"] = {"type": step.accelerator, "count": str(step.accelerators or 1)}
+    return resources
+
+
+def with_driver(job: Mapping[str, Any]) -> Job:
+    """The job whose ExampleGen asks our entry point, not TFX's driver, what the data look like."""
+    result = copy.deepcopy(dict(job))
+    for executor in result["pipelineSpec"]["deploymentSpec"]["executors"].values():
+        hook = executor.get("container", {}).get("lifecycle", {}).get("preCacheCheck")
+        if hook:
+            hook["command"] = list(DRIVER)
+    return result

@@ -187,6 +187,12 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.audit": ("tensorflow",),
     "components.audit.component": ("tensorflow", "tfx"),
     "pipeline.where": (),
+    "pipeline.node_result": (),
+    "pipeline.kubeflow": (),
+    "pipeline.kubeflow.compilation": (),
+    "pipeline.kubeflow.entrypoint": (),
+    "pipeline.kubeflow.rehearsal": (),
+    "pipeline.kubeflow.tfx_compiler": ("kfp", "tensorflow", "tfx"),
 }
 
 

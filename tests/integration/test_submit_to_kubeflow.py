@@ -9,9 +9,9 @@ import pytest
 from fake_services import FakeServices, refuse_other_hosts, running
 from toy_job import toy_spec
 
-from pipeline.kubeflow import kfp_service
-from pipeline.kubeflow.job import Job, ServiceError
-from pipeline.kubeflow.kfp_service import COOKIES, TOKEN, Kfp
+from pipeline.kubeflow.submission import kfp_service
+from pipeline.kubeflow.submission.job import Job, ServiceError
+from pipeline.kubeflow.submission.kfp_service import COOKIES, TOKEN, Kfp
 
 JOB = Job(
     toy_spec(),

@@ -11,9 +11,9 @@ from fake_services import FakeServices, refuse_other_hosts, running, service_acc
 from toy_job import toy_spec
 
 from components.errors import ConfigError
-from pipeline.kubeflow.job import Job, ServiceError
-from pipeline.kubeflow.schema_upload import SchemaUpload
-from pipeline.kubeflow.vertex import Vertex
+from pipeline.kubeflow.submission.job import Job, ServiceError
+from pipeline.kubeflow.submission.schema_upload import SchemaUpload
+from pipeline.kubeflow.submission.vertex import Vertex
 
 JOB = Job(
     toy_spec(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from pipeline.kubeflow.job import Job, Sent, ServiceError, cron_fields
+from pipeline.kubeflow.submission.job import Job, Sent, ServiceError, cron_fields
 
 TOKEN, COOKIES = "TFX_NORM_KFP_TOKEN", "TFX_NORM_KFP_COOKIES"
 _DEFAULT_EXPERIMENT = "Default"

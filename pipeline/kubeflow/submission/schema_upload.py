@@ -47,7 +47,7 @@ class SchemaUpload:
         from google.api_core.exceptions import PreconditionFailed
         from google.cloud import storage
 
-        from pipeline.kubeflow.google_errors import google_errors
+        from pipeline.kubeflow.submission.google_errors import google_errors
 
         bucket, name = self.uri.removeprefix("gs://").split("/", 1)
         with google_errors("Google Cloud Storage"):

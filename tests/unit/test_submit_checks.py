@@ -6,9 +6,9 @@ import pytest
 from toy_job import toy_spec
 
 from components.errors import ConfigError
-from pipeline.kubeflow.job import Job, cron_fields, with_caching
-from pipeline.kubeflow.kfp_service import Kfp
-from pipeline.kubeflow.vertex import Vertex
+from pipeline.kubeflow.submission.job import Job, cron_fields, with_caching
+from pipeline.kubeflow.submission.kfp_service import Kfp
+from pipeline.kubeflow.submission.vertex import Vertex
 
 VERTEX = Vertex("my-project", "europe-west4")
 KFP = Kfp("https://kfp.invalid")

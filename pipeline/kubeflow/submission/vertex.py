@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from pipeline.kubeflow.google_errors import google_errors
-from pipeline.kubeflow.job import Job, Sent, cron_fields
+from pipeline.kubeflow.submission.google_errors import google_errors
+from pipeline.kubeflow.submission.job import Job, Sent, cron_fields
 
 _JOB_ID = re.compile(r"[a-z][-a-z0-9]{0,127}")
 _LABEL_KEY = re.compile(r"[a-z][-_a-z0-9]{0,62}")

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from components.errors import ConfigError
-from pipeline.kubeflow.job import ServiceError
+from pipeline.kubeflow.submission.job import ServiceError
 
 
 @contextlib.contextmanager
