@@ -70,7 +70,7 @@ def test_a_schedule_begins_with_the_second(fake: FakeServices) -> None:
 
 def test_a_refusal_is_one_error_with_its_reason(fake: FakeServices) -> None:
     fake.refusal = "no such service account"
-    with pytest.raises(ServiceError, match="Kubeflow Pipelines: 403 .*no such service account"):
+    with pytest.raises(ServiceError, match=r"Kubeflow Pipelines: 403 .*no such service account"):
         Kfp(fake.url).send(JOB)
 
 

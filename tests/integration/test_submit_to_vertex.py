@@ -108,7 +108,7 @@ def test_a_schema_is_uploaded_once_by_its_content(fake: FakeServices, tmp_path: 
 
 def test_a_refusal_is_one_error_with_its_reason(fake: FakeServices) -> None:
     fake.refusal = "Permission 'aiplatform.pipelineJobs.create' denied"
-    with pytest.raises(ServiceError, match="Vertex AI: 403 .*Permission 'aiplatform.pipelineJobs.create' denied"):
+    with pytest.raises(ServiceError, match=r"Vertex AI: 403 .*Permission 'aiplatform.pipelineJobs.create' denied"):
         vertex(fake).send(JOB)
 
 

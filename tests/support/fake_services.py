@@ -1,4 +1,4 @@
-"""Vertex AI, Google Cloud Storage and Kubeflow Pipelines on the loopback interface: their HTTP APIs as far as submit goes."""
+"""Vertex AI, Google Cloud Storage and Kubeflow Pipelines on the loopback interface, as far as submit calls them."""
 
 import contextlib
 import http.server

@@ -36,9 +36,7 @@ def test_a_good_job_passes() -> None:
         (KFP, {"schedule": "TZ=Europe/Oslo 0 3 * * *"}, "know no time zone"),
     ],
 )
-def test_what_a_service_refuses_is_an_error_now(
-    service: Vertex | Kfp, changes: dict[str, str], message: str
-) -> None:
+def test_what_a_service_refuses_is_an_error_now(service: Vertex | Kfp, changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         service.check(dataclasses.replace(JOB, **changes))
 

@@ -42,7 +42,7 @@ class Kfp:
     def request(self, job: Job) -> dict[str, Any]:
         """The call as JSON: method, URL and body; the experiment by name, which the client makes an id of."""
         runtime = {"parameters": dict(job.parameters), "pipeline_root": job.pipeline_root or None}
-        body = {
+        body: dict[str, Any] = {
             "display_name": job.name,
             "pipeline_spec": job.spec,
             "runtime_config": {key: value for key, value in runtime.items() if value is not None},
@@ -50,7 +50,7 @@ class Kfp:
         }
         if job.schedule:
             trigger = {"cron_schedule": {"cron": _six_fields(job.schedule)}}
-            body |= {"mode": "ENABLE", "trigger": trigger, "max_concurrency": "1"}
+            body |= {"mode": "ENABLE", "trigger": trigger, "max_concurrency": 1}
         kind = "recurringruns" if job.schedule else "runs"
         url = f"{self.host.rstrip('/')}/apis/v2beta1/{kind}"
         return {"method": "POST", "url": url, "body": body, "experiment": job.experiment or _DEFAULT_EXPERIMENT}

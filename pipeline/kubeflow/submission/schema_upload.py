@@ -2,12 +2,11 @@
 
 import dataclasses
 import hashlib
-import re
 from pathlib import Path
 
 from components.errors import ConfigError
 
-_GS = re.compile(r"gs://(?P<bucket>[^/]+)/?(?P<folder>.*?)/*")
+GOOGLE_STORAGE = "gs://"  # the one store that can be written from here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,19 +21,12 @@ class SchemaUpload:
         """``<pipeline root>/schemas/<digest>/<name>``.
 
         Raises:
-          ConfigError: the file cannot be read, or the root is not on Google Cloud Storage, the one store that can be
-            written from here.
+          ConfigError: the file cannot be read.
         """
         try:
             digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(f"Cannot read the schema {file}: {error.strerror}.") from error
-        if not _GS.fullmatch(pipeline_root):
-            raise ConfigError(
-                f"The schema {file} is on this machine and can be uploaded to a --pipeline-root gs://... only, but "
-                f"this one is {pipeline_root!r}. Say where the steps find it: --param schema=URI, or "
-                "schema=package:NAME/FILE for a file in the image."
-            )
         return cls(Path(file), f"{pipeline_root.rstrip('/')}/schemas/{digest}/{Path(file).name}")
 
     def send(self, project: str = "") -> None:
@@ -49,7 +41,7 @@ class SchemaUpload:
 
         from pipeline.kubeflow.submission.google_errors import google_errors
 
-        bucket, name = self.uri.removeprefix("gs://").split("/", 1)
+        bucket, name = self.uri.removeprefix(GOOGLE_STORAGE).split("/", 1)
         with google_errors("Google Cloud Storage"):
             blob = storage.Client(project=project or None).bucket(bucket).blob(name)
             try:
