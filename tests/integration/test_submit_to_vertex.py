@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_services import FakeServices, refuse_other_hosts, running, service_account_key
+from fake_services import FakeServices, let_google_in, refuse_other_hosts, running
 from toy_job import toy_spec
 
 from components.errors import ConfigError
@@ -28,24 +28,7 @@ JOB = Job(
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServices]:
     with running() as server:
         attempts = refuse_other_hosts(monkeypatch)
-        key = tmp_path / "key.json"
-        key.write_text(service_account_key(f"{server.url}/token"))
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        # Two questions go to addresses that cannot be set: whose the bucket is, and where the account may be used.
-        from google.auth import credentials
-        from google.cloud.aiplatform.utils import gcs_utils
-
-        monkeypatch.setattr(gcs_utils, "_verify_bucket_ownership", lambda *arguments: True, raising=False)
-        boundary = getattr(credentials, "CredentialsWithRegionalAccessBoundary", credentials.Credentials)
-        monkeypatch.setattr(boundary, "_after_refresh", lambda *arguments: None, raising=False)
-        from google.cloud.aiplatform import pipeline_jobs
-
-        monkeypatch.setattr(pipeline_jobs, "_JOB_WAIT_TIME", 0.01)
-        # The client keeps the credentials that it found first.
-        from google.cloud.aiplatform.initializer import global_config
-
-        monkeypatch.setattr(global_config, "_credentials", None)
+        let_google_in(server, tmp_path, monkeypatch)
         yield server
         assert attempts == []
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,12 +39,24 @@ class FakeServices(http.server.ThreadingHTTPServer):
         self.run = run
         self.calls: list[Call] = []
         self.objects: dict[str, bytes] = {}
-        self.ended: dict[str, bool] = {}
+        self._ended: dict[str, bool] = {}
         self.refusal = ""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def start(self, name: str, body: Mapping[str, Any]) -> None:
+        """Runs what was created, while its caller already has an answer."""
+
+        def work() -> None:
+            self._ended[name] = self.run(body)
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def state(self, name: str) -> str:
+        """Of what was started."""
+        return {None: "RUNNING", True: "SUCCEEDED", False: "FAILED"}[self._ended.get(name)]
 
     def named(self, method: str, end: str) -> list[Call]:
         """The calls of this method whose path ends so."""
@@ -62,16 +75,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if call.path.startswith("/storage/v1/b/"):
             self._reply({"kind": "storage#bucket", "name": call.path.rsplit("/", 1)[1]})
         elif "/pipelineJobs/" in call.path:
-            ok = self.server.ended[call.path.rsplit("/", 1)[1]]
-            state = "PIPELINE_STATE_SUCCEEDED" if ok else "PIPELINE_STATE_FAILED"
-            self._reply({"name": call.path.removeprefix("/v1/"), "state": state})
+            state = self.server.state(call.path.rsplit("/", 1)[1])
+            self._reply({"name": call.path.removeprefix("/v1/"), "state": f"PIPELINE_STATE_{state}"})
         elif "/schedules/" in call.path:
             self._reply({"name": call.path.removeprefix("/v1/"), "state": "ACTIVE"})
         elif "/v2beta1/experiments" in call.path:
             self._reply({"experiments": [{"experiment_id": "e1", "display_name": "Default"}]})
         elif "/v2beta1/runs/" in call.path:
-            ok = self.server.ended[call.path.rsplit("/", 1)[1]]
-            self._reply({"run_id": "r1", "state": "SUCCEEDED" if ok else "FAILED"})
+            self._reply({"run_id": "r1", "state": self.server.state("r1")})
         else:
             self._reply({"multi_user": False})
 
@@ -86,7 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reply({"error": {"code": 403, "message": self.server.refusal}}, status=403)
         elif kind == "pipelineJobs":
             name = call.query["pipelineJobId"][0]
-            self.server.ended[name] = self.server.run(call.body)
+            self.server.start(name, call.body)
             parent = call.path.removeprefix("/v1/")
             self._reply({"name": f"{parent}/{name}", "state": "PIPELINE_STATE_RUNNING"})
         elif kind == "schedules":
@@ -94,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif kind == "experiments":
             self._reply({"experiment_id": "e2", "display_name": call.body["display_name"]})
         elif kind == "runs":
-            self.server.ended["r1"] = self.server.run(call.body)
+            self.server.start("r1", call.body)
             self._reply({"run_id": "r1", "display_name": call.body["display_name"], "state": "PENDING"})
         elif kind == "recurringruns":
             self._reply({"recurring_run_id": "s1", "status": "ENABLED"})
@@ -161,6 +172,27 @@ def service_account_key(token_url: str) -> str:
             "token_uri": token_url,
         }
     )
+
+
+def let_google_in(server: FakeServices, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives Google's clients a key of a service account, in ``folder``, and sends what they ask to the server."""
+    from google.auth import credentials
+    from google.cloud.aiplatform import pipeline_jobs
+    from google.cloud.aiplatform.initializer import global_config
+    from google.cloud.aiplatform.utils import gcs_utils
+
+    key = folder / "key.json"
+    key.write_text(service_account_key(f"{server.url}/token"))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    # Two questions go to addresses that cannot be set: whose the bucket is, and where the account may be used.
+    monkeypatch.setattr(gcs_utils, "_verify_bucket_ownership", lambda *arguments: True, raising=False)
+    boundary = getattr(credentials, "CredentialsWithRegionalAccessBoundary", credentials.Credentials)
+    monkeypatch.setattr(boundary, "_after_refresh", lambda *arguments: None, raising=False)
+    # The client keeps the credentials that it found first, and asks for a run's state every five seconds or rarer.
+    monkeypatch.setattr(global_config, "_credentials", None)
+    monkeypatch.setattr(pipeline_jobs, "_JOB_WAIT_TIME", 0.05)
+    monkeypatch.setattr(pipeline_jobs, "_MAX_WAIT_TIME", 1)
 
 
 def refuse_other_hosts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
