@@ -114,7 +114,7 @@ def without_the_model_before(config: PipelineConfig) -> tuple[PipelineConfig, st
     )
     lost = [f"evaluation max_drop of {t.metric}" for t in config.evaluation.thresholds if t.max_drop is not None]
     if not config.drift.baseline and config.drift.action != "off":
-        lost.append("DriftGate without drift.baseline")
+        lost.append("DriftGate without drift_baseline")
     evaluation = dataclasses.replace(config.evaluation, thresholds=thresholds)
     note = (
         f"In the YAML, {' and '.join(lost)} compare nothing: open-source Kubeflow cannot look up the model before."

@@ -89,6 +89,9 @@ def _parameters(config: PipelineConfig, data: str, schema: str) -> Iterator[JobP
         yield JobParameter("window", config.data.window, tables, "so many of the newest spans; 0 = all")
         bounds = ",".join(config.data.spans)
         yield JobParameter("spans", bounds, tables, "first and last span instead, as 2013-01-01,2013-01-28")
+    yield JobParameter(
+        "drift_baseline", config.drift.baseline, ("DriftGate",), "URI of a model or constants to compare with"
+    )
     yield JobParameter("epochs", config.trainer.epochs, ("Trainer",), "passes over the training split")
     yield JobParameter("steps", config.trainer.steps, ("Trainer",), "most training steps; 0 = those of the epochs")
     for threshold in config.evaluation.thresholds:
@@ -187,6 +190,10 @@ def _set_spans(properties: Properties, value: str, outputs: Mapping[str, str]) -
     _put_custom(properties, custom)
 
 
+def _set_drift_baseline(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
+    properties["baseline"] = value
+
+
 def _set_training(name: str) -> Callable[[Properties, Any, Mapping[str, str]], None]:
     def set_it(properties: Properties, value: Any, outputs: Mapping[str, str]) -> None:
         config = json.loads(properties["custom_config"])
@@ -239,6 +246,7 @@ _RULES: Mapping[str, Callable[[Properties, Any, Mapping[str, str]], None]] = {
     "schema_digest": _leave,
     "window": _set_window,
     "spans": _set_spans,
+    "drift_baseline": _set_drift_baseline,
     "epochs": _set_training("epochs"),
     "steps": _set_training("steps"),
     "serving_dir": _set_serving_dir,

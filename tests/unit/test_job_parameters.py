@@ -103,6 +103,10 @@ def test_a_cache_folder_is_a_property_of_the_transform_and_an_option_of_spans() 
     assert options(applied(EXAMPLE_GEN, spans, {}))["cache_dir"] == "gs://b/c"
 
 
+def test_a_baseline_is_the_drift_gates() -> None:
+    assert applied({"baseline": ""}, {"drift_baseline": "gs://b/model"}, {}) == {"baseline": "gs://b/model"}
+
+
 def test_a_query_is_bigquerys_pattern() -> None:
     assert pattern(applied(EXAMPLE_GEN, {"query": "SELECT 1"}, {})) == "SELECT 1"
 
@@ -127,6 +131,7 @@ def test_every_parameter_has_a_default_of_its_type(config: PipelineConfig) -> No
         "data_path": "gs://b/x.csv",
         "data_version": "",
         "schema": "gs://b/s.pbtxt",
+        "drift_baseline": "",
         "epochs": 5,
         "steps": 0,
         "threshold_auc_min": 0.8,

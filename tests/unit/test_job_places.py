@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, DataError
+from pipeline.cli import main
 from pipeline.config import KubeflowSection, PipelineConfig, load_config
-from pipeline.kubeflow import defaults
+from pipeline.kubeflow import defaults, support
+from pipeline.kubeflow.compilation import with_beam_args, without_the_model_before
 from pipeline.kubeflow.data_version import data_version, with_data_version
 from pipeline.kubeflow.files import as_yaml, read_job, write_files
 from pipeline.kubeflow.open_source import localized, restored
@@ -24,6 +26,40 @@ def test_other_pythons_are_refused_with_the_reason() -> None:
         require_kubeflow(version)
     with pytest.raises(ConfigError, match=r"Python 3\.10 or 3\.11, for which tfx\[kfp\] exists, but this is .* 3\.12"):
         require_kubeflow((3, 12))
+
+
+@pytest.mark.parametrize("verb", [["compile", "c.toml", "--out", "o", "--image", "i"], ["rehearse", "j.json"]])
+def test_the_verbs_end_with_status_2_on_other_pythons(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    monkeypatch.setattr(support, "PYTHONS", ())
+    assert main(verb) == 2
+    assert "needs Python 3.10 or 3.11" in capsys.readouterr().err
+
+
+def test_workers_elsewhere_run_the_jobs_image() -> None:
+    def arguments(*asked: str) -> tuple[str, ...]:
+        config = load_config(FLIGHTS)
+        beam = dataclasses.replace(config.beam, args=asked)
+        return with_beam_args(dataclasses.replace(config, beam=beam), "an/image:1")[0].beam.args
+
+    assert "--sdk_container_image=an/image:1" not in arguments()
+    assert arguments("--runner=DataflowRunner", "--region=r") == (
+        "--runner=DataflowRunner",
+        "--region=r",
+        "--sdk_container_image=an/image:1",
+    )
+    assert arguments("--runner=FlinkRunner", "--sdk_container_image=own")[1:] == ("--sdk_container_image=own",)
+
+
+def test_without_a_resolver_what_compares_with_the_model_before_is_left_out_and_named() -> None:
+    config = load_config(FLIGHTS)
+    alone, note = without_the_model_before(config)
+    assert [(t.metric, t.min, t.max_drop) for t in alone.evaluation.thresholds] == [("auc", 0.8, None)]
+    assert note is not None
+    assert "max_drop of auc and DriftGate" in note
+    silent = dataclasses.replace(alone, drift=dataclasses.replace(config.drift, baseline="gs://b/model"))
+    assert without_the_model_before(silent) == (silent, None)
 
 
 def config_at(folder: Path, **data: str) -> PipelineConfig:

@@ -293,7 +293,7 @@ def test_a_step_sees_a_clean_environment_and_an_empty_folder(tmp_path: Path, mon
         job({"T": {"executor": container(body, env=[{"name": "OWN", "value": "1"}]), "outputs": ["text"]}})
     )
     names, files = json.loads(machine.text(seen, "T"))
-    assert set(names) - {"LC_CTYPE"} == {"PATH", "HOME", "LANG", "OWN"}
+    assert set(names) - {"LC_CTYPE"} == {"PATH", "HOME", "TMPDIR", "LANG", "OWN"}
     assert files == []
 
 

@@ -58,7 +58,7 @@ class Commands:
         own = {**self.environment, **environment}
         log = self.logs / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', step)}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch, tempfile.TemporaryDirectory() as folder:
             if self.prefix:
                 # The program before the image gets this process's environment, the step gets its own alone.
                 before = shlex.split(self.prefix.replace("{image}", image))
@@ -67,7 +67,7 @@ class Commands:
             else:
                 full = list(argv)
                 path = f"{Path(sys.executable).parent}:{_SYSTEM}"
-                environment = {"PATH": path, "HOME": folder, "LANG": "C.UTF-8", **own}
+                environment = {"PATH": path, "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", **own}
             log.with_suffix(".json").write_text(json.dumps({"image": image, "command": full}, indent=1))
             with log.open("w") as file:
                 try:

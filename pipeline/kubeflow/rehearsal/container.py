@@ -75,9 +75,9 @@ class Containers:
             made = self.records.made(key)
             if made is not None:
                 return Result("cached", made["artifacts"], made["parameters"])
-        step.fetch()
         tries = 1 + int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
         for left in reversed(range(tries)):
+            step.fetch()
             try:
                 step.execute()
                 break
@@ -134,9 +134,11 @@ class _Step:
         return cache_key([container, self._values, self._from_driver, read, sorted(self._outputs)])
 
     def fetch(self) -> None:
-        """Brings the input artifacts into the pod."""
-        for uri in self._uris(self._inputs) if self._backend.is_kubeflow else ():
-            _copy(self._backend.stored(uri), self._backend.in_step(uri))
+        """Brings the input artifacts into a new pod; Vertex AI's steps read them where they are."""
+        if self._backend.is_kubeflow:
+            shutil.rmtree(self._backend.mount, ignore_errors=True)
+            for uri in self._uris(self._inputs):
+                _copy(self._backend.stored(uri), self._backend.in_step(uri))
 
     def execute(self) -> None:
         """Runs the container's own command."""
@@ -187,11 +189,12 @@ class _Step:
         self._job.commands.run(step, argv, self._container["image"], environment)
 
     def _make_folders(self) -> None:
-        folder = self._output_file.parent
+        folder, root = self._output_file.parent, self._backend.root
         folder.mkdir(parents=True, exist_ok=True)
-        while folder != self._backend.root and self._job.commands.prefix:
-            folder.chmod(_ANYONES)
-            folder = folder.parent
+        if self._job.commands.prefix:
+            for each in (folder, *folder.parents):
+                if each.is_relative_to(root):
+                    each.chmod(_ANYONES)
 
     def _executor_input(self) -> Json:
         inputs: Json = {}

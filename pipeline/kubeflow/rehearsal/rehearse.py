@@ -31,7 +31,7 @@ from pipeline.run_result import RunResult
 DEFAULT_ROOT = Path("rehearsals")
 # Parameters that name places outside of the job: a rehearsal must not write to where the job would.
 _WRITTEN_TO = {"serving_dir": "serving", "checkpoint_dir": "checkpoints", "cache_dir": "cache"}
-_SPEC_OF_KUBEFLOW = "2.1.0"
+_SPEC_VERSION = "2.1.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +76,10 @@ def rehearse(
     job = read_job(job_file)
     spec = job["pipelineSpec"]
     mode: Mode = options.mode or ("kfp" if job_file.suffix in (".yaml", ".yml") else "vertex")
-    if mode == "kfp" and spec.get("schemaVersion") != _SPEC_OF_KUBEFLOW:
+    if spec.get("schemaVersion") != _SPEC_VERSION:
         raise ConfigError(
-            f"Kubeflow takes jobs of schema version {_SPEC_OF_KUBEFLOW}, but {job_file} has "
-            f"{spec.get('schemaVersion')!r}. Compile it with tfx-norm compile."
+            f"A job of schema version {_SPEC_VERSION} is required, the only one that Kubeflow takes, but {job_file} "
+            f"has {spec.get('schemaVersion')!r}. Compile it with tfx-norm compile."
         )
     name = spec["pipelineInfo"]["name"]
     folder = (root or DEFAULT_ROOT / f"{name}-{mode}").absolute()
