@@ -107,6 +107,23 @@ def test_no_cache_is_in_every_task(capfd: pytest.CaptureFixture[str]) -> None:
     assert [task["cachingOptions"] for task in tasks.values()] == [{"enableCache": False}] * len(tasks)
 
 
+def test_on_kubeflow_a_run_has_the_data_s_version_and_a_schedule_reads_the_data_each_time(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Because its cache looks at paths alone."""
+    run = dry_run(capfd, FLIGHTS_YAML, *KFP)["body"]
+    nightly = dry_run(capfd, FLIGHTS_YAML, *KFP, "--schedule", "0 3 * * *")["body"]
+
+    assert run["runtime_config"]["parameters"] == {"data_version": "bundled:flights_small"}
+    assert nightly["runtime_config"]["parameters"] == {}
+    cached = {
+        name: task["cachingOptions"].get("enableCache", False)
+        for name, task in nightly["pipeline_spec"]["root"]["dag"]["tasks"].items()
+    }
+    assert [name for name, taken in cached.items() if not taken] == ["ArrowExampleGen"]
+    assert run["pipeline_spec"]["root"]["dag"]["tasks"]["ArrowExampleGen"]["cachingOptions"] == {"enableCache": True}
+
+
 def test_a_sent_job_is_named_and_waited_for(toy: str, fake: FakeServices, capfd: pytest.CaptureFixture[str]) -> None:
     options = (
         *VERTEX,

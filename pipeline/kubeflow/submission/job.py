@@ -77,11 +77,16 @@ class ServiceError(RuntimeError):
     """The service could not be reached or refused; the message is what it said."""
 
 
-def with_caching(spec: Mapping[str, Any], enabled: bool) -> dict[str, Any]:
-    """A copy of ``spec`` in which every task, nested ones too, has this caching option."""
+def with_caching(spec: Mapping[str, Any], enabled: bool, reading: str = "") -> dict[str, Any]:
+    """A copy of ``spec`` in which every task, nested ones too, has this caching option.
+
+    With ``reading``, only the tasks that read this parameter of the job.
+    """
     changed = copy.deepcopy(dict(spec))
     for task in _tasks(changed):
-        task["cachingOptions"] = {"enableCache": enabled}
+        sources = task.get("inputs", {}).get("parameters", {}).values()
+        if not reading or any(source.get("componentInputParameter") == reading for source in sources):
+            task["cachingOptions"] = {"enableCache": enabled}
     return changed
 
 

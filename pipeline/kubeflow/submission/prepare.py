@@ -10,6 +10,7 @@ from typing import Any, Literal
 from components.errors import ConfigError
 from pipeline.config import load_config
 from pipeline.kubeflow.compilation import compile_job
+from pipeline.kubeflow.data_version import NAME, with_data_version
 from pipeline.kubeflow.defaults import given_values
 from pipeline.kubeflow.files import read_job
 from pipeline.kubeflow.rehearsal.values import job_values
@@ -116,14 +117,21 @@ def _compiled(order: Order, target: Target) -> dict[str, Any]:
 
 def _job(order: Order, target: Target, compiled: Mapping[str, Any], given: Mapping[str, str], root: str = "") -> Job:
     values = job_values(compiled, given)
-    spec = compiled["pipelineSpec"]
+    spec = compiled["pipelineSpec"] if order.use_cache else with_caching(compiled["pipelineSpec"], False)
+    sent = {name: values[name] for name in given}
+    if target == "kfp" and NAME in values and NAME not in given:
+        # Kubeflow's cache does not look at the data. A run has their version of now; a schedule has none that holds.
+        if order.schedule:
+            spec = with_caching(spec, False, reading=NAME)
+        else:
+            sent[NAME] = with_data_version(values, given)[NAME]
     time = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
     own_root = compiled.get("runtimeConfig", {}).get("gcsOutputDirectory", "")
     return Job(
-        spec=spec if order.use_cache else with_caching(spec, False),
+        spec=spec,
         name=order.name or f"{spec['pipelineInfo']['name']}-{time}",
         pipeline_root=order.pipeline_root or root or own_root,
-        parameters={name: values[name] for name in given},
+        parameters=sent,
         service_account=order.service_account,
         experiment=order.experiment,
         schedule=order.schedule,
