@@ -209,6 +209,8 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "pipeline.kubeflow.compilation": (),
     "pipeline.kubeflow.entrypoint": (),
     "pipeline.kubeflow.rehearsal": (),
+    "pipeline.kubeflow.submission.prepare": (),
+    "pipeline.kubeflow.submission.services": (),
     "pipeline.kubeflow.tfx_compiler": ("kfp", "tensorflow", "tfx"),
 }
 
