@@ -22,8 +22,11 @@ BATCH_BYTES = 32 << 20
 # Rows are capped too: a call's fixed cost has vanished there, and 20 columns of a batch still fit in a core's cache.
 MAX_ROWS = 8_192
 _BUFFER = 1 << 20  # bytes read at once; 256 KiB and 8 MiB cost the same
-# A sparse integer of one byte becomes a value and two indices: the first batch of a unit is cut as if all were such.
+# A sparse integer of one byte becomes a value and two indices: a batch of records that are smaller than all before, the
+# first one of a unit among them, is cut as if all of it were such.
 _MOST_GROWTH = 24.0
+# Of fewer rows a batch, decompressing here costs nothing beside parsing, and the number may change on the way.
+_MANY = 256
 _LOOKED_AT = 1 << 16  # bytes of which records' lengths are taken for those of what follows
 
 
@@ -78,13 +81,15 @@ def parsed_batches(
       BrokenStreamError: a gzip file that is not whole.
       tf.errors.OpError: TensorFlow's own, where it cannot read or parse; ``explained`` names the place.
     """
-    growth = 0.0
+    growth, smallest = 1.0, np.inf  # measured, of records of at least about this size
     for records in _blocks(unit, batch_bytes, max_rows):
         begin = 0
         while begin < len(records.lengths):
-            piece = records.first(begin, batch_bytes / (growth or _MOST_GROWTH))
+            known = records.lengths[begin : begin + _MANY].mean() + FRAME >= smallest / 2
+            piece = records.first(begin, batch_bytes / (growth if known else _MOST_GROWTH))
             parsed, size = parse(piece.texts), piece.bytes
-            growth = max(1.0, growth, decoded_bytes(parsed) / size)
+            growth = max(growth, decoded_bytes(parsed) / size)
+            smallest = min(smallest, size / len(piece.lengths))
             begin += len(piece.lengths)
             yield Batch(parsed, len(piece.lengths), size)
 
@@ -177,20 +182,25 @@ def _options() -> tf.data.Options:
 
 def _blocks(unit: WorkUnit, batch_bytes: int, max_rows: int) -> Iterator[Records]:
     """The unit's records, of about ``batch_bytes`` or ``max_rows``."""
-    if unit.compression and not 0 < (size := stated_size(unit.file, unit.size)) <= UNIT_BYTES:
-        yield from _out_of_memory(unit, batch_bytes, max_rows)
+    if unit.compression:
+        size = stated_size(unit.file, unit.size)
+        rows = max_rows if 0 < size <= batch_bytes else _rows_at(unit, 0, batch_bytes, max_rows)
+        small = 0 < size <= UNIT_BYTES and rows >= min(_MANY, max_rows)
+        yield from serialized_batches(unit, rows) if small else _out_of_memory(unit, batch_bytes, max_rows)
         return
     at = unit.begin
     while at < unit.end:
-        left = size if unit.compression else unit.end - at
-        rows = max_rows if left <= batch_bytes else _rows_at(unit, at, batch_bytes, max_rows)
+        rows = max_rows if unit.end - at <= batch_bytes else _rows_at(unit, at, batch_bytes, max_rows)
         for records in serialized_batches(dataclasses.replace(unit, begin=at), rows):
             yield records
             at += records.bytes
-            if records.bytes > 2 * batch_bytes and len(records.lengths) > 1 and not unit.compression:
-                break  # they have grown: begin anew with fewer
-        else:
-            return
+            count = len(records.lengths)
+            grown, shrunk = (
+                records.bytes > 2 * batch_bytes,
+                count == rows < max_rows and 4 * records.bytes < batch_bytes,
+            )
+            if (grown and count > 1) or shrunk:
+                break  # and begin anew with as many as fit now
 
 
 def _rows_at(unit: WorkUnit, at: int, batch_bytes: int, max_rows: int) -> int:

@@ -56,6 +56,13 @@ class TestEveryKindOfFile:
         assert [length for batch in found for length in batch] == lengths
         assert all(decoded(batch) <= 50_000 or len(batch) == 1 for batch in found)
 
+    def test_records_that_become_smaller_are_not_read_one_by_one(self, tmp_path: Path, ending: str) -> None:
+        lengths = [60_000] * 3 + [10] * 6_000
+        found = batches(tmp_path, lengths, 50_000, ending)
+        assert [length for batch in found for length in batch] == lengths
+        assert all(decoded(batch) <= 50_000 or len(batch) == 1 for batch in found)
+        assert len(found) < 30
+
     def test_records_of_a_megabyte(self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
         held: list[int] = []
         read = record_reader.serialized_batches
