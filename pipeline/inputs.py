@@ -7,6 +7,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from components.cache.file_digest import file_digest
 from components.constants import FILE_NAME, NormalizationConstants
 from components.errors import ConfigError, DataError, InputError
 from components.feature_plan import FeaturePlan
@@ -15,8 +16,6 @@ from pipeline.config import DataSection, PipelineConfig
 from pipeline.where import constants_at
 from schemas.columns import columns_only
 from schemas.loader import load_schema
-
-_BLOCK = 1 << 20
 
 
 def checked_plan(config: PipelineConfig) -> FeaturePlan:
@@ -167,14 +166,10 @@ def _read_bytes(path: str) -> bytes:
 
 
 def _content_mark(file: str) -> str:
-    content = hashlib.sha256()
     try:
-        with Path(file).open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                content.update(block)
+        return file_digest(file, lambda: Path(file).open("rb"))
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror}.") from error
-    return content.hexdigest()
 
 
 def _stat_mark(file: str) -> str:

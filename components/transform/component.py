@@ -13,6 +13,8 @@ from tfx.utils import json_utils
 
 from components.artifacts import ConstantsArtifact
 from components.cache.shelf import DEFAULT_MAX_BYTES
+from components.constants import NormalizationConstants
+from components.errors import ConfigError, DataError
 from components.transform.beam_analysis import FANOUT
 from components.transform.executor import (
     CACHE_BYTES,
@@ -97,7 +99,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           module_file: a file with a preprocessing_fn.
           splits_config: which splits are analyzed and transformed; by default "train" is analyzed.
           constants_from: ``constants.json`` of an analysis done elsewhere, or its folder; no data are read then.
-          constants_digest: what their digest must be; a step is run again when it changes.
+          constants_digest: what their digest must be; a step is run again when it changes. By default that of the
+            constants which are there now: TFX's cache key would see their place alone.
           max_batch_bytes: bound on what is decoded at once, per reader.
           merge_fanout: workers that merge the statistics of hundreds of shards before one merges theirs; 0 for none.
           cache_dir: a folder or URI that keeps the statistics of spans from run to run; empty measures all of them.
@@ -110,7 +113,14 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
 
         Raises:
           ValueError: both ``module_file`` and ``preprocessing_fn``, or an analyzer cache that is not to be used.
+          ConfigError: a ``cache_dir`` without ``code_digest``.
+          DataError: ``constants_from`` without ``constants_digest``, and no constants there to take the digest of.
         """
+        if cache_dir and not code_digest:
+            raise ConfigError(
+                f"cache_dir {cache_dir!r} needs a code_digest, so that what older code has measured is not used. "
+                "Give a digest or a version of the code that is installed."
+            )
         if bool(module_file) and bool(preprocessing_fn):
             raise ValueError("Give a module_file or a preprocessing_fn, or neither for ours, but not both.")
         if analyzer_cache and disable_analyzer_cache:
@@ -141,7 +151,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
             specs.SPLITS_CONFIG_KEY: splits_config,
             specs.DISABLE_STATISTICS_KEY: int(disable_statistics),
             PINNED: constants_from,
-            PINNED_DIGEST: constants_digest,
+            PINNED_DIGEST: constants_digest or (_digest_at(constants_from) if constants_from else ""),
             READ_BYTES: max_batch_bytes,
             MERGE_FANOUT: merge_fanout,
             CODE_DIGEST: code_digest,
@@ -152,3 +162,10 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         super().__init__(spec=NormalizingTransformSpec(**inputs, **outputs, **parameters))
         if udf_utils.should_package_user_modules():
             udf_utils.add_user_module_dependency(self, specs.MODULE_FILE_KEY, specs.MODULE_PATH_KEY)
+
+
+def _digest_at(where: str) -> str:
+    try:
+        return NormalizationConstants.load(where).digest
+    except DataError as error:
+        raise DataError(f"{error} Or state their constants_digest, if only the step itself can read them.") from error

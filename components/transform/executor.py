@@ -1,6 +1,7 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ from components.transform import processor
 from components.transform.beam_analysis import FANOUT, measure
 from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
-from components.transform.span_statistics import Groups, each_alone, statistics_of
+from components.transform.span_statistics import Groups, SpanStatistics, statistics_of
 from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
@@ -59,11 +60,13 @@ class Executor(stock.Executor):
         if exec_properties.get(PINNED):
             constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
         else:
-            groups = files_by_span(analyzed_files(input_dict, exec_properties))
-            statistics = self._statistics(groups, plan, exec_properties)
+            examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+            groups = files_by_span(analyzed_files(input_dict, exec_properties), spans_are_dates(examples))
+            found = self._statistics(groups, plan, exec_properties)
             spans = tuple(span for span in groups if span)
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
-            constants = finish(plan, statistics).with_provenance(made)
+            constants = finish(plan, found.statistics).with_provenance(made)
+            write_counters(artifact_utils.get_single_instance(output_dict[CONSTANTS]), found)
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         properties = {**exec_properties, **_with_plan(exec_properties, plan)}
         with measured(constants):
@@ -76,7 +79,7 @@ class Executor(stock.Executor):
         written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
-    def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> TableStatistics:
+    def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> SpanStatistics:
         """Of all groups of files, on Beam; with a cache and spans, of new and changed spans only.
 
         A small span is read on all cores here, sooner than a Beam pipeline starts; a large one on Beam.
@@ -96,16 +99,37 @@ class Executor(stock.Executor):
             )
 
         def of_span(files: Sequence[str]) -> TableStatistics:
-            if sum(tf.io.gfile.stat(file).length for file in files) > SPAN_BYTES_HERE:
+            if stored_bytes(files) > SPAN_BYTES_HERE:
                 return on_beam(files)
             return read_statistics(files, plan, batch_bytes=batch_bytes)
 
         folder = exec_properties.get(CACHE_DIR)
         if not folder or not any(groups):
-            return on_beam([file for group in groups.values() for file in group])
+            files = [file for group in groups.values() for file in group]
+            spans = tuple(span for span in groups if span)
+            return SpanStatistics(on_beam(files), spans, (), (), stored_bytes(files), 0)
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
-        by_span = each_alone(of_span)
-        return statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "").statistics
+        return statistics_of(groups, plan, of_span, cache, exec_properties.get(CODE_DIGEST) or "")
+
+
+def stored_bytes(files: Sequence[str]) -> int:
+    """The size of files together, as they are stored."""
+    return sum(int(tf.io.gfile.stat(file).length) for file in files)
+
+
+def spans_are_dates(examples: Sequence[Any]) -> bool:
+    """Whether ArrowExampleGen named its spans by dates; where their names are lost, a span is its number."""
+    texts = [artifact.get_string_custom_property("spans") for artifact in examples]
+    return all(texts) and all(isinstance(span, str) for text in texts for span in json.loads(text))
+
+
+def write_counters(artifact: Any, found: SpanStatistics) -> None:
+    """States in the artifact's custom properties what of the data was read: spans (JSON), bytes, evicted entries."""
+    artifact.set_string_custom_property("spans_measured", json.dumps(found.measured))
+    artifact.set_string_custom_property("spans_reused", json.dumps(found.reused))
+    artifact.set_int_custom_property("bytes_measured", found.bytes_measured)
+    artifact.set_int_custom_property("bytes_reused", found.bytes_reused)
+    artifact.set_int_custom_property("entries_evicted", found.entries_evicted)
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:
