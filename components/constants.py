@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 FILE_NAME = "constants.json"
 # Where a SavedModel has it, and where TFX's Model artifact has its SavedModel.
 IN_A_MODEL = ("assets", "Format-Serving/assets")
+_CHECKSUM = "content_sha256"
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -164,7 +165,10 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
         return dataclasses.replace(self, provenance=provenance)
 
     def to_json(self) -> str:
-        """JSON with ``format_version``; floats as decimal for people and as hex, which is what is read back."""
+        """JSON with ``format_version``; floats as decimal for people and as hex, which is what is read back.
+
+        ``digest`` covers what the data determine, ``content_sha256`` everything in the file.
+        """
         table = {
             "format_version": FORMAT_VERSION,
             "digest": self.digest,
@@ -174,22 +178,25 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             "plan": json.loads(self.plan.to_json()),
             "features": [_to_table(constants) for constants in self.values()],
         }
-        return json.dumps(table, indent=1)
+        head = {name: table.pop(name) for name in ("format_version", "digest")}
+        checksum = _content_sha256(json.dumps({**head, **table}))
+        return json.dumps({**head, _CHECKSUM: checksum, **table}, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "the text given") -> "NormalizationConstants":
-        """Reads what ``to_json`` wrote, same bits.
+        """Reads what ``to_json`` wrote, same bits; also a text of an earlier release, without ``content_sha256``.
 
         Raises:
           DataError: not such a JSON text, or another format version.
-          DigestError: values that do not agree with each other or with the stated digest.
+          DigestError: values that do not agree with each other or with the stated digest, or anything else that is not
+            as it was written (plan, rows, provenance).
         """
         try:
             table = json.loads(text)
             version = table["format_version"]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{source} holds no normalization constants: {error!r}.") from error
-        if version != FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:  # to Python, True and 1.0 are 1
             raise DataError(
                 f"{source} has format_version {version!r}; this version reads {FORMAT_VERSION}. "
                 "Use the release that wrote it, or analyse again."
@@ -208,6 +215,11 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
             raise DigestError(
                 f"{source} states digest {stated} but its values have {constants.digest}. "
                 "It was edited or damaged: analyse again."
+            )
+        if _CHECKSUM in table and table[_CHECKSUM] != _content_sha256(text):
+            raise DigestError(
+                f"{source} states {_CHECKSUM} {table[_CHECKSUM]!r}, but its content has {_content_sha256(text)}: beside "
+                "the values, something was edited or damaged, such as the plan or the rows. Analyse again."
             )
         return constants
 
@@ -258,8 +270,19 @@ def _write_remote(file: str, text: str) -> None:
     tf.io.gfile.rename(temporary, file, overwrite=True)
 
 
-def _sha256(canonical: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(canonical, separators=(",", ":")).encode()).hexdigest()
+def _content_sha256(text: str | bytes) -> str:
+    """SHA-256 (hex) over a JSON text but its own checksum; not over blanks, order of keys, escapes, or 4 for 4.0."""
+    table = json.loads(text, parse_float=_whole_if_it_is)
+    return _sha256({key: value for key, value in table.items() if key != _CHECKSUM})
+
+
+def _whole_if_it_is(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _sha256(canonical: Any) -> str:
+    return hashlib.sha256(json.dumps(canonical, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
 
 
 def _canonical(constants: FeatureConstants) -> list[Any]:
