@@ -112,14 +112,13 @@ def _section(times: int, table: dict[str, Any]) -> str:
         f"{run['import_cpu_seconds']:.1f} | {run['bytes_measured']:,.0f} | {run['bytes_reused']:,.0f} |"
         for step, run in table["steps"].items()
     ]
-    rows = "\n".join(lines)
+    rows, converted = "\n".join(lines), (table["convert_all"], table["convert_one"])
     return f"""## {name}: {table["rows"]:,} rows of 28 days
 
 {rows}
 
 One day more takes **{table["ratio"]:.1%}** of the CPU seconds of all days from scratch. The conversion from CSV by
-ArrowExampleGen took {table["convert_all"]:.2f} CPU seconds for 28 days and {table["convert_one"]:.2f} for one day more, whose fixed costs
-are its pipelines'."""
+ArrowExampleGen took {converted[0]:.2f} CPU seconds for 28 days, {converted[1]:.2f} for one day more."""
 
 
 def _words(step: str, folder: Path, examples: str) -> list[str]:

@@ -216,10 +216,10 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
                 f"{source} states digest {stated} but its values have {constants.digest}. "
                 "It was edited or damaged: analyse again."
             )
-        if _CHECKSUM in table and table[_CHECKSUM] != _content_sha256(text):
+        if _CHECKSUM in table and table[_CHECKSUM] != (found := _content_sha256(text)):
             raise DigestError(
-                f"{source} states {_CHECKSUM} {table[_CHECKSUM]!r}, but its content has {_content_sha256(text)}: beside "
-                "the values, something was edited or damaged, such as the plan or the rows. Analyse again."
+                f"{source} states {_CHECKSUM} {table[_CHECKSUM]!r}, but its content has {found}: something beside the "
+                "values was edited or damaged, such as the plan or the rows. Analyse again."
             )
         return constants
 

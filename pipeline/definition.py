@@ -26,7 +26,7 @@ from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import PipelineConfig
 from pipeline.evaluator_config import eval_config
-from pipeline.inputs import stored_constants
+from pipeline.inputs import stored_constants, stored_settings
 from schemas.loader import load_schema
 
 RUN_FN = "components.trainer.run_fn.run_fn"
@@ -43,7 +43,8 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
       data_digest: changes with the data; part of ExampleGen's cache key.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
-    example_gen = _example_gen(config, root, columns_uri, data_digest)
+    settings = stored_settings(config, root)
+    example_gen = _example_gen(config, settings, columns_uri, data_digest)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
@@ -59,9 +60,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         constants_from=pinned_uri,
         constants_digest=pinned_digest,
         code_digest=code_digest(),
-        cache_dir=cache_folder(config, root),
-        cache_max_bytes=config.cache.max_bytes,
-        merge_fanout=config.beam.fanout,
+        settings_file=settings,
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
@@ -168,12 +167,7 @@ def _training(config: PipelineConfig, root: Path) -> str:
     return json.dumps(table, sort_keys=True)
 
 
-def cache_folder(config: PipelineConfig, root: Path) -> str:
-    """Where converted spans and their statistics are kept between runs."""
-    return config.cache.dir or str(root / "cache")
-
-
-def _example_gen(config: PipelineConfig, root: Path, columns_uri: str, data_digest: str) -> BaseComponent:
+def _example_gen(config: PipelineConfig, settings: str, columns_uri: str, data_digest: str) -> BaseComponent:
     data = config.data
     output = tfx.proto.Output(
         split_config=tfx.proto.SplitConfig(
@@ -203,16 +197,15 @@ def _example_gen(config: PipelineConfig, root: Path, columns_uri: str, data_dige
         require=data.require,
         content_digest=data_digest,
         code_digest=code_digest(),
-        **(_window(config, root) if has_span(data.path) else {}),
+        **(_window(config, settings) if has_span(data.path) else {}),
     )
 
 
-def _window(config: PipelineConfig, root: Path) -> dict[str, Any]:
+def _window(config: PipelineConfig, settings: str) -> dict[str, Any]:
     """The options of ArrowExampleGen for a path with spans."""
     return {
         "window": config.data.window,
         "spans": config.data.spans,
         "fingerprint": config.data.fingerprint,
-        "cache_dir": cache_folder(config, root),
-        "cache_max_bytes": config.cache.max_bytes,
+        "settings_file": settings,
     }

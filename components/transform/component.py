@@ -15,6 +15,7 @@ from components.artifacts import ConstantsArtifact
 from components.cache.shelf import DEFAULT_MAX_BYTES
 from components.constants import NormalizationConstants
 from components.errors import ConfigError, DataError
+from components.step_settings import SETTINGS_FILE
 from components.transform.beam_analysis import FANOUT
 from components.transform.executor import (
     CACHE_BYTES,
@@ -43,6 +44,7 @@ class NormalizingTransformSpec(types.ComponentSpec):
         CODE_DIGEST: ExecutionParameter(type=str, optional=True),
         CACHE_DIR: ExecutionParameter(type=str, optional=True),
         CACHE_BYTES: ExecutionParameter(type=int, optional=True),
+        SETTINGS_FILE: ExecutionParameter(type=str, optional=True),
     }
     INPUTS = specs.TransformSpec.INPUTS
     OUTPUTS: ClassVar[dict[str, Any]] = {
@@ -81,6 +83,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         code_digest: str = "",
         cache_dir: str = "",
         cache_max_bytes: int = DEFAULT_MAX_BYTES,
+        settings_file: str = "",
         materialize: bool = False,
         disable_statistics: bool = True,
         stats_options_updater_fn: str | None = None,
@@ -105,6 +108,8 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           merge_fanout: workers that merge the statistics of hundreds of shards before one merges theirs; 0 for none.
           cache_dir: a folder or URI that keeps the statistics of spans from run to run; empty measures all of them.
           cache_max_bytes: bound on that folder; what was not used for longest leaves first.
+          settings_file: ``components.step_settings``, read when the step runs: its cache and fanout count, and are no
+            part of TFX's cache key.
           code_digest: anything that changes with the code; TFX's own cache key does not see code.
           materialize: write transformed examples; the trainer needs none.
           disable_statistics: no TFDV statistics before and after the transform, each of which is a pass of its own.
@@ -116,10 +121,10 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
           ConfigError: a ``cache_dir`` without ``code_digest``.
           DataError: ``constants_from`` without ``constants_digest``, and no constants there to take the digest of.
         """
-        if cache_dir and not code_digest:
+        if (cache_dir or settings_file) and not code_digest:
             raise ConfigError(
-                f"cache_dir {cache_dir!r} needs a code_digest, so that what older code has measured is not used. "
-                "Give a digest or a version of the code that is installed."
+                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code has measured is "
+                "not used. Give a digest or a version of the code that is installed."
             )
         if bool(module_file) and bool(preprocessing_fn):
             raise ValueError("Give a module_file or a preprocessing_fn, or neither for ours, but not both.")
@@ -157,6 +162,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
             CODE_DIGEST: code_digest,
             CACHE_DIR: cache_dir,
             CACHE_BYTES: cache_max_bytes,
+            SETTINGS_FILE: settings_file,
         }
         inputs = {specs.EXAMPLES_KEY: examples, specs.SCHEMA_KEY: schema, specs.ANALYZER_CACHE_KEY: analyzer_cache}
         super().__init__(spec=NormalizingTransformSpec(**inputs, **outputs, **parameters))

@@ -26,6 +26,7 @@ from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics
 from components.provenance import Provenance
 from components.span_files import files_by_span
+from components.step_settings import with_settings
 from components.transform import processor
 from components.transform.beam_analysis import FANOUT, measure
 from components.transform.pinned import fitted
@@ -54,6 +55,7 @@ class Executor(stock.Executor):
             does not call ``global_moments``.
           SchemaError: a schema that cannot be used, or constants that do not fit it.
         """
+        exec_properties = with_settings(exec_properties)
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
         schema = io_utils.get_only_uri_in_dir(uri)
         plan = FeaturePlan.from_schema(load_schema(schema))
@@ -66,7 +68,7 @@ class Executor(stock.Executor):
             spans = tuple(span for span in groups if span)
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
             constants = finish(plan, found.statistics).with_provenance(made)
-            write_counters(artifact_utils.get_single_instance(output_dict[CONSTANTS]), found)
+            found.counters.write(artifact_utils.get_single_instance(output_dict[CONSTANTS]))
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         properties = {**exec_properties, **_with_plan(exec_properties, plan)}
         with measured(constants):
@@ -121,15 +123,6 @@ def spans_are_dates(examples: Sequence[Any]) -> bool:
     """Whether ArrowExampleGen named its spans by dates; where their names are lost, a span is its number."""
     texts = [artifact.get_string_custom_property("spans") for artifact in examples]
     return all(texts) and all(isinstance(span, str) for text in texts for span in json.loads(text))
-
-
-def write_counters(artifact: Any, found: SpanStatistics) -> None:
-    """States in the artifact's custom properties what of the data was read: spans (JSON), bytes, evicted entries."""
-    artifact.set_string_custom_property("spans_measured", json.dumps(found.measured))
-    artifact.set_string_custom_property("spans_reused", json.dumps(found.reused))
-    artifact.set_int_custom_property("bytes_measured", found.bytes_measured)
-    artifact.set_int_custom_property("bytes_reused", found.bytes_reused)
-    artifact.set_int_custom_property("entries_evicted", found.entries_evicted)
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:

@@ -17,6 +17,7 @@ from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.merge_tree import MergeTree
 from components.moments.table_statistics import ANALYSIS_VERSION, TableStatistics, analyzed
+from components.span_counters import SpanCounters
 
 # Raised when entries of the same key could differ and nothing else in the key tells.
 _FORMAT = 1
@@ -43,6 +44,11 @@ class SpanStatistics:
     bytes_measured: int
     bytes_reused: int
     entries_evicted: int = 0
+
+    @property
+    def counters(self) -> SpanCounters:
+        """What was read, without the statistics."""
+        return SpanCounters(self.measured, self.reused, self.bytes_measured, self.bytes_reused, self.entries_evicted)
 
 
 def statistics_of(
