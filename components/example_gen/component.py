@@ -85,7 +85,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
             input_config, patterns = _hidden(input_config)
         if (cache_dir or settings_file) and not code_digest:
             raise ConfigError(
-                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code has converted is "
+                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code converted is "
                 "not used. Give a digest or a version of the code that is installed."
             )
         super().__init__(

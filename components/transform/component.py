@@ -123,7 +123,7 @@ class NormalizingTransform(base_beam_component.BaseBeamComponent):
         """
         if (cache_dir or settings_file) and not code_digest:
             raise ConfigError(
-                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code has measured is "
+                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code measured is "
                 "not used. Give a digest or a version of the code that is installed."
             )
         if bool(module_file) and bool(preprocessing_fn):
