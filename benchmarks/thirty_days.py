@@ -161,7 +161,8 @@ def _analyse(step: str, examples: str, cache: str) -> dict[str, Any]:
     def work() -> SpanStatistics:
         files = sorted(str(file) for file in Path(examples).iterdir())
         if step == "all days from scratch":
-            return SpanStatistics(read_statistics(files, plan), (), (), (), sum(map(os.path.getsize, files)), 0)
+            whole = read_statistics(files, plan)
+            return SpanStatistics(whole.statistics, whole.units, (), (), (), sum(map(os.path.getsize, files)), 0)
         groups = files_by_span(files, dated=True)
         return statistics_of(groups, plan, lambda some: read_statistics(some, plan), CacheOptions(cache), "this code")
 

@@ -17,10 +17,12 @@ from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.merge_tree import MergeTree
 from components.moments.table_statistics import ANALYSIS_VERSION, TableStatistics, analyzed
+from components.rows_read import UnitRows
 from components.span_counters import SpanCounters
+from components.transform.measured import Measured
 
 # Raised when entries of the same key could differ and nothing else in the key tells.
-_FORMAT = 1
+_FORMAT = 2
 Groups = Mapping[str, Sequence[str]]  # span -> its files
 
 
@@ -30,6 +32,7 @@ class SpanStatistics:
 
     Attributes:
       statistics: of all rows of all spans.
+      units: what was read for them, now or when a span was measured, by the files' names of today.
       measured: the spans whose records were read.
       reused: those that came from the cache.
       damaged: those of ``measured`` whose entry was there and could not be used.
@@ -38,6 +41,7 @@ class SpanStatistics:
     """
 
     statistics: TableStatistics
+    units: tuple[UnitRows, ...]
     measured: tuple[str, ...]
     reused: tuple[str, ...]
     damaged: tuple[str, ...]
@@ -54,7 +58,7 @@ class SpanStatistics:
 def statistics_of(
     groups: Groups,
     plan: FeaturePlan,
-    measure: Callable[[Sequence[str]], TableStatistics],
+    measure: Callable[[Sequence[str]], Measured],
     cache: CacheOptions,
     code_digest: str,
 ) -> SpanStatistics:
@@ -81,35 +85,40 @@ def statistics_of(
     measured: dict[str, int] = {}
     reused: dict[str, int] = {}
     damaged: list[str] = []
+    units: list[UnitRows] = []
     for span, files in groups.items():
         content = [_content(file) for file in files]
         key = statistics_key(content, plan_text, code_digest)
         keys.append(key)
+        places = _places(files, content)
         size = sum(size for _, size, _ in content)
         try:
-            statistics = _kept(shelf, key, names)
+            found = _kept(shelf, key, names)
         except ValueError as error:  # of the entry's form, or of what it holds
             logging.warning(
                 "Span %s: the cache entry %s is not used, and made again: %s.", span, shelf.place(key), error
             )
             damaged.append(span)
             shelf.drop(key)
-            statistics = None
-        if statistics is not None:
+            found = None
+        if found is not None:
+            found = found.renamed(places)
             reused[span] = size
         else:
-            statistics = measure(files)
+            found = measure(files)
             measured[span] = size
             if [_content(file) for file in files] != content:
                 raise DataError(f"The files of span {span} were changed while they were read. Run again.")
-            shelf.write(key, statistics.to_bytes())
-        tree.add(statistics)
+            shelf.write(key, found.renamed({file: place for place, file in places.items()}).to_bytes())
+        tree.add(found.statistics)
+        units += found.units
     removed = trim(cache)
     if {shelf.place(key) for key in keys} & set(removed):
         logging.warning("The cache %s holds at most %d bytes, too few for the window.", cache.folder, cache.max_bytes)
     logging.info("Statistics: %d spans measured (%s), %d from the cache.", len(measured), list(measured), len(reused))
     return SpanStatistics(
         tree.merged(),
+        tuple(units),
         tuple(measured),
         tuple(reused),
         tuple(damaged),
@@ -124,6 +133,12 @@ def statistics_key(content: Sequence[tuple[str, int, bool]], plan: str, code_dig
     return key_of("statistics", _FORMAT, ANALYSIS_VERSION, plan, code_digest, sorted(map(list, content)))
 
 
+def _places(files: Sequence[str], content: Sequence[tuple[str, int, bool]]) -> dict[str, str]:
+    """What an entry calls the files: their places in the order of their content, which is all that an entry knows."""
+    ordered = sorted(zip(content, files, strict=True))
+    return {str(place): file for place, (_, file) in enumerate(ordered)}
+
+
 def _content(file: str) -> tuple[str, int, bool]:
     try:
         size = int(tf.io.gfile.stat(file).length)
@@ -132,11 +147,11 @@ def _content(file: str) -> tuple[str, int, bool]:
         raise DataError(f"Cannot read {file}: {error.message.splitlines()[0]}") from error
 
 
-def _kept(shelf: Shelf, key: str, names: Sequence[str]) -> TableStatistics | None:
+def _kept(shelf: Shelf, key: str, names: Sequence[str]) -> Measured | None:
     payload = shelf.read(key)
     if payload is None:
         return None
-    statistics = TableStatistics.from_bytes(payload)
-    if list(statistics.features) != list(names):
-        raise DamagedEntryError(f"it holds statistics of {list(statistics.features)}, not of the plan's features")
-    return statistics
+    found = Measured.from_bytes(payload)
+    if list(found.statistics.features) != list(names):
+        raise DamagedEntryError(f"it holds statistics of {list(found.statistics.features)}, not of the plan's features")
+    return found

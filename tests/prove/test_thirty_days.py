@@ -20,8 +20,8 @@ from peers.flights_by_day import SCHEMA, WINDOW, add, convert, days_of_flights, 
 from components.cache.shelf import CacheOptions  # noqa: E402
 from components.feature_plan import FeaturePlan  # noqa: E402
 from components.moments.finish import finish  # noqa: E402
-from components.moments.table_statistics import TableStatistics  # noqa: E402
 from components.span_files import files_by_span  # noqa: E402
+from components.transform.measured import Measured  # noqa: E402
 from components.transform.span_statistics import SpanStatistics, statistics_of  # noqa: E402
 from components.transform.unit_statistics import read_statistics  # noqa: E402
 from schemas.loader import load_schema  # noqa: E402
@@ -40,7 +40,7 @@ def test_one_day_more_reads_one_day(tmp_path: Path) -> None:
     *before, last = days
     read: list[str] = []
 
-    def measure(files: Sequence[str]) -> TableStatistics:
+    def measure(files: Sequence[str]) -> Measured:
         read.extend(files)
         return read_statistics(files, PLAN)
 
@@ -73,10 +73,10 @@ def test_one_day_more_reads_one_day(tmp_path: Path) -> None:
 
     scratch = convert(tmp_path, "scratch", "other-cache")
     at_once, measured_at_once = timed(lambda: read_statistics(files_in(scratch), PLAN))
-    assert window.statistics.to_bytes() == at_once.to_bytes()
-    assert finish(PLAN, window.statistics).digest == finish(PLAN, at_once).digest
+    assert window.statistics.to_bytes() == at_once.statistics.to_bytes()
+    assert finish(PLAN, window.statistics).digest == finish(PLAN, at_once.statistics).digest
     print(
-        f"\n{at_once.rows:,} rows of {WINDOW} days, CPU seconds\n"
+        f"\n{at_once.statistics.rows:,} rows of {WINDOW} days, CPU seconds\n"
         f"conversion: all days {converted_all:.2f}, one day {converted_one:.2f} ({converted_one / converted_all:.0%})\n"
         f"analysis: all days, each alone {measured_all:.2f}, all at once {measured_at_once:.2f}; "
         f"one day {measured_one:.2f} ({measured_one / measured_all:.0%} and {measured_one / measured_at_once:.0%})\n"
