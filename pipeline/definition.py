@@ -106,8 +106,7 @@ def pipeline_at(places: Places, config: PipelineConfig, plan: FeaturePlan) -> Pi
         constants_from=places.constants_from,
         constants_digest=places.constants_digest,
         code_digest=code_digest(),
-        **_settings(config, places),
-        **({} if places.settings else {"merge_fanout": config.beam.fanout}),
+        **_merging(config, places),
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
@@ -263,3 +262,9 @@ def _settings(config: PipelineConfig, places: Places) -> dict[str, Any]:
     if places.settings:
         return {"settings_file": places.settings}
     return {"cache_dir": places.cache, "cache_max_bytes": config.cache.max_bytes}
+
+
+def _merging(config: PipelineConfig, places: Places) -> dict[str, Any]:
+    """How the statistics of shards and spans become one."""
+    fanout = {} if places.settings else {"merge_fanout": config.beam.fanout}
+    return {**_settings(config, places), **fanout}
