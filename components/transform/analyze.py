@@ -10,14 +10,12 @@ from components.errors import ConfigError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
 from components.frozen.record_files import Files, matching_files
+from components.local_runner import LOCAL_RUNNER_ARG
 from components.moments.finish import finish
 from components.transform.measured import Measured
 from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
-
-# Without a runner named, newer Beam versions try one that they download first.
-_LOCAL = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 def analyze(
@@ -61,5 +59,5 @@ def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) 
 
     args = list(beam_args)
     if not any(word.split("=")[0] == "--runner" for word in args):
-        args.append(_LOCAL)
+        args.append(LOCAL_RUNNER_ARG)
     return measure(files, plan, lambda: beam.Pipeline(argv=args))

@@ -1,6 +1,7 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
+import json
 import posixpath
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,12 +28,13 @@ from components.moments.finish import finish
 from components.provenance import Provenance
 from components.rows_read import RowsRead
 from components.span_files import files_by_span
+from components.step_settings import with_settings
 from components.transform import processor
 from components.transform.beam_analysis import FANOUT, measure
 from components.transform.measured import Measured
 from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
-from components.transform.span_statistics import Groups, each_alone, statistics_of
+from components.transform.span_statistics import Groups, SpanStatistics, statistics_of
 from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
@@ -56,6 +58,7 @@ class Executor(stock.Executor):
             TFRecords of tf.Examples; a preprocessing_fn that does not call ``global_moments``.
           SchemaError: a schema that cannot be used, or constants that do not fit it.
         """
+        exec_properties = with_settings(exec_properties)
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
         schema = io_utils.get_only_uri_in_dir(uri)
         plan = FeaturePlan.from_schema(load_schema(schema))
@@ -64,13 +67,15 @@ class Executor(stock.Executor):
             constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
         else:
             splits = analyzed_files(input_dict, exec_properties)
-            groups = files_by_span(file for files in splits.values() for file in files)
+            dated = spans_are_dates(input_dict[standard_component_specs.EXAMPLES_KEY])
+            groups = files_by_span((file for files in splits.values() for file in files), dated)
             found = self._measured(groups, plan, exec_properties)
             account = RowsRead.of(found.units, splits)
             account.check(stated_rows(input_dict[standard_component_specs.EXAMPLES_KEY], splits))
             spans = tuple(span for span in groups if span)
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
             constants = finish(plan, found.statistics).with_provenance(made)
+            found.counters.write(artifact_utils.get_single_instance(output_dict[CONSTANTS]))
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         properties = {**exec_properties, **_with_plan(exec_properties, plan)}
         with measured(constants):
@@ -85,7 +90,7 @@ class Executor(stock.Executor):
         written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
-    def _measured(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> Measured:
+    def _measured(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> SpanStatistics:
         """The statistics of all groups of files, on Beam; with a cache and spans, of new and changed spans only.
 
         A small span is read on all cores here, sooner than a Beam pipeline starts; a large one on Beam.
@@ -105,17 +110,29 @@ class Executor(stock.Executor):
             )
 
         def of_span(files: Sequence[str]) -> Measured:
-            if sum(tf.io.gfile.stat(file).length for file in files) > SPAN_BYTES_HERE:
+            if stored_bytes(files) > SPAN_BYTES_HERE:
                 return on_beam(files)
             return read_statistics(files, plan, batch_bytes=batch_bytes)
 
         folder = exec_properties.get(CACHE_DIR)
         if not folder or not any(groups):
-            return on_beam([file for group in groups.values() for file in group])
+            files = [file for group in groups.values() for file in group]
+            spans = tuple(span for span in groups if span)
+            whole = on_beam(files)
+            return SpanStatistics(whole.statistics, whole.units, spans, (), (), stored_bytes(files), 0)
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
-        by_span = each_alone(of_span)
-        window = statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "")
-        return Measured(window.statistics, window.units)
+        return statistics_of(groups, plan, of_span, cache, exec_properties.get(CODE_DIGEST) or "")
+
+
+def stored_bytes(files: Sequence[str]) -> int:
+    """The size of files together, as they are stored."""
+    return sum(int(tf.io.gfile.stat(file).length) for file in files)
+
+
+def spans_are_dates(examples: Sequence[Any]) -> bool:
+    """Whether ArrowExampleGen named its spans by dates; where their names are lost, a span is its number."""
+    texts = [artifact.get_string_custom_property("spans") for artifact in examples]
+    return all(texts) and all(isinstance(span, str) for text in texts for span in json.loads(text))
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:

@@ -18,7 +18,7 @@ from tfx_bsl.public import tfxio
 from tfx_bsl.tfxio import tensor_representation_util
 
 from components.frozen.record_files import matching_files
-from components.transform.example_columns import parser
+from components.transform.example_parser import parser
 from components.transform.read_ahead import ahead
 from components.transform.record_reader import BATCH_BYTES, MAX_ROWS, Parse, explained, parsed_batches
 from components.transform.work_units import UNIT_BYTES, WorkUnit, located, work_units

@@ -29,6 +29,8 @@ from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, Work
 
 # Parsing has threads of its own beside these; each reader holds three batches, and all of them one interpreter's lock.
 _MOST_READERS = 8
+# Stored bytes of a file that is read within a few milliseconds: no thread that reads ahead gains what it costs.
+_READ_AT_ONCE = 256 << 10
 
 
 class UnitReader:
@@ -59,7 +61,7 @@ class UnitReader:
         with explained(unit, self._parse):
             found = located(unit)
             batches = parsed_batches(found, self._parse, self._batch_bytes, self._max_rows)
-            for batch in ahead(batches, self._helper):
+            for batch in batches if unit.size <= _READ_AT_ONCE else ahead(batches, self._helper):
                 rows += batch.rows
                 size += batch.bytes
                 columns = columns_of(self._plan, batch.parsed)
@@ -135,7 +137,9 @@ def _on_all_cores(units: Sequence[WorkUnit], plan: FeaturePlan, make_reader: Any
             failed.set()
             raise
 
-    threads = max(1, min(len(units), os.cpu_count() or 1, _MOST_READERS))
+    threads = min(len(units), os.cpu_count() or 1, _MOST_READERS)
+    if threads < 2:  # TensorFlow's state of a new thread costs 10 ms of CPU, more than a small span
+        return work()
     with ThreadPoolExecutor(threads, thread_name_prefix="read_statistics") as pool:
         found = [pool.submit(work) for _ in range(threads)]
     tree = MergeTree(plan)

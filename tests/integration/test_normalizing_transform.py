@@ -10,7 +10,7 @@ import tensorflow as tf
 from graph_tables import Row, constants_of, feature, plan_of, serialized, tensors, write_records
 
 from components import FrozenTransform, NormalizationConstants
-from components.errors import input_error_in
+from components.errors import ConfigError, DataError, input_error_in
 from components.rows_read import RowsRead, UnitRows
 from components.transform.record_tfxio import ParsedTFRecords
 
@@ -169,6 +169,8 @@ def test_metadata_knows_digest_rows_and_features(written: Path, project: Path) -
     values = {name: value.string_value or value.int_value for name, value in artifact.custom_properties.items()}
     digest = NormalizationConstants.load(only(written / "constants")).digest
     assert (values["digest"], values["rows"], values["features"]) == (digest, 120, 5)
+    read = sum(path.stat().st_size for path in (project / "default").glob("**/Split-train/*") if path.is_file())
+    assert (values["bytes_measured"], values["bytes_reused"], values["spans_measured"]) == (read, 0, "[]")
 
 
 def test_analyzers_of_ones_own_and_materialized_examples_still_work(
@@ -246,15 +248,38 @@ def test_pinned_constants_of_another_plan_are_refused(project: Path, tmp_path: P
     assert message is not None and "'x'" in message and "min_max" in message
 
 
-def test_no_argument_grows_with_the_number_of_features() -> None:
-    """Kubeflow takes no argument of more than 128 KiB."""
+def made(**options: Any) -> Any:
     from tfx import v1 as tfx
 
     from components import NormalizingTransform
 
     channel = tfx.dsl.Channel
-    component = NormalizingTransform(
+    return NormalizingTransform(
         examples=channel(type=tfx.types.standard_artifacts.Examples),
         schema=channel(type=tfx.types.standard_artifacts.Schema),
+        **options,
     )
+
+
+def test_pinned_constants_that_are_replaced_are_another_cache_key(tmp_path: Path) -> None:
+    digests = []
+    for shift in (0, 1):
+        rows = [{**row, "pair": [row["pair"][0] + shift, row["pair"][1]]} for row in TRAIN]
+        constants_of(PLAN, rows).save(tmp_path / "constants.json")
+        digests.append(made(constants_from=str(tmp_path)).exec_properties["constants_digest"])
+        assert digests[-1] == NormalizationConstants.load(tmp_path).digest
+    assert digests[0] != digests[1]
+    with pytest.raises(DataError, match=r"No constants at .*Or state their constants_digest"):
+        made(constants_from=str(tmp_path / "nowhere"))
+    assert made(constants_from="gs://out/of/reach", constants_digest="ab").exec_properties["constants_digest"] == "ab"
+
+
+def test_a_cache_needs_to_know_the_code() -> None:
+    with pytest.raises(ConfigError, match="needs a code_digest"):
+        made(cache_dir="cache")
+
+
+def test_no_argument_grows_with_the_number_of_features() -> None:
+    """Kubeflow takes no argument of more than 128 KiB."""
+    component = made()
     assert len(json.dumps({name: str(value) for name, value in component.exec_properties.items()})) < 1000

@@ -85,6 +85,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             [trainer]
             model = "my.model:build"
             epochs = 2
+            steps = 100
             batch_size = 64
             learning_rate = 1
             hidden_units = [3]
@@ -127,6 +128,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert dataclasses.asdict(config.trainer) == {
         "model": "my.model:build",
         "epochs": 2,
+        "steps": 100,
         "batch_size": 64,
         "learning_rate": 1.0,
         "hidden_units": (3,),
