@@ -125,7 +125,7 @@ def applied(properties: Mapping[str, Any], values: Mapping[str, Any], outputs: M
       ConfigError: an unknown parameter, or a value that the step cannot use.
     """
     changed = dict(properties)
-    # The backends keep no order; spans need the path and the window before them.
+    # The backends keep no order; a cache needs the path before it, bounds the window.
     known = [name for name in _RULES if name in values]
     for name in known:
         _RULES[name](changed, values[name], outputs)
@@ -186,7 +186,7 @@ def _set_spans(properties: Properties, value: str, outputs: Mapping[str, str]) -
     for key, bound in (("first_span", bounds.first), ("last_span", bounds.last)):
         custom.pop(key, None)
         if bound is not None:
-            custom |= {key: bound, "window": 0}
+            custom[key] = bound
     _put_custom(properties, custom)
 
 

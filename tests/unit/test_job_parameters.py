@@ -99,7 +99,7 @@ def test_models_go_where_asked_or_beside_the_artifact() -> None:
 def test_a_cache_folder_is_a_property_of_the_transform_and_an_option_of_spans() -> None:
     assert applied({"cache_dir": "old"}, {"cache_dir": ""}, {}) == {"cache_dir": ""}
     assert "cache_dir" not in options(applied(EXAMPLE_GEN, {"cache_dir": "gs://b/c"}, {}))
-    spans = {"data_path": "gs://b/{SPAN}.csv", "cache_dir": "gs://b/c"}
+    spans = {"cache_dir": "gs://b/c", "data_path": "gs://b/{SPAN}.csv"}
     assert options(applied(EXAMPLE_GEN, spans, {}))["cache_dir"] == "gs://b/c"
 
 
