@@ -57,7 +57,7 @@ def test_without_a_resolver_what_compares_with_the_model_before_is_left_out_and_
     alone, note = without_the_model_before(config)
     assert [(t.metric, t.min, t.max_drop) for t in alone.evaluation.thresholds] == [("auc", 0.8, None)]
     assert note is not None
-    assert "max_drop of auc and DriftGate" in note
+    assert "without the threshold max_drop of auc and a baseline for DriftGate" in note
     silent = dataclasses.replace(alone, drift=dataclasses.replace(config.drift, baseline="gs://b/model"))
     assert without_the_model_before(silent) == (silent, None)
 
