@@ -14,7 +14,8 @@ from typing import Any
 from components.errors import ConfigError
 from components.example_gen.span_pattern import base_and_pattern, glob_of, has_span, window_of
 from pipeline.config import PipelineConfig, Threshold
-from pipeline.kubeflow.uris import resolved
+from pipeline.kubeflow.bundled import bundled_path
+from pipeline.kubeflow.uris import BUNDLED, resolved
 
 PREFIX = "runtime_"  # of a step's inputs, so that none is taken for a property of the component
 Value = str | int | float
@@ -141,14 +142,10 @@ def _leave(properties: Properties, value: Any, outputs: Mapping[str, str]) -> No
 
 
 def _set_data_path(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
-    path = value
-    if value.startswith("bundled:"):
-        from pipeline.kubeflow.bundled import bundled_file
-
-        path = bundled_file(value)
+    custom = _custom(properties)
+    path = bundled_path(value, custom.get("data_format", "")) if value.startswith(BUNDLED) else value
     base, pattern = base_and_pattern(path)
     properties["input_base"] = base
-    custom = _custom(properties)
     custom.pop("span_patterns", None)
     if has_span(pattern):
         custom["span_patterns"] = [pattern]
