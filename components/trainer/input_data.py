@@ -1,6 +1,5 @@
 """Raw tf.Examples -> normalized batches: one parallel map that parses and normalizes whole batches."""
 
-import os
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -21,7 +20,8 @@ _BLOCK = 256
 # Images held for shuffling: about 200 MB of photographs.
 _SHUFFLE_IMAGES = 2_000
 # Normalized images that are made at once; as many again wait to be used.
-_IMAGE_BYTES = 256 << 20
+IMAGE_BYTES = 256 << 20
+_MANY = 64  # batches that need no bound
 # Damaged records that are named in the log; all are counted.
 _LOGGED = 20
 # Files read side by side: enough to hide the latency of remote storage.
@@ -108,7 +108,7 @@ def normalized_dataset(
         batches = batches.skip(skip_batches)
     if by_batch:
         batches = batches.shard(count, index)
-    at_once = _batches_at_once(frozen, batch_size)
+    at_once = batches_at_once(frozen, batch_size)
     return (
         batches.map(_model_batch(frozen, batch_size), num_parallel_calls=at_once, deterministic=deterministic)
         .prefetch(tf.data.AUTOTUNE if at_once == tf.data.AUTOTUNE else 1)
@@ -139,12 +139,13 @@ def _damages(files: list[str], frozen: FrozenTransform) -> list[Damage]:
     return damages
 
 
-def _batches_at_once(frozen: FrozenTransform, batch_size: int) -> int:
+def batches_at_once(frozen: FrozenTransform, batch_size: int) -> int:
     """As many batches as TensorFlow likes, but of images no more than are allowed: decoding uses all cores for one."""
     constants = [frozen.constants[feature.name] for feature in frozen.plan.images]
     samples = sum(int(found.count.sum()) for found in constants) / max(1, frozen.constants.rows)
     size = batch_size * samples * tf.float32.size
-    return tf.data.AUTOTUNE if size * (os.cpu_count() or 1) <= _IMAGE_BYTES else max(1, int(_IMAGE_BYTES / size))
+    at_once = int(IMAGE_BYTES / size) if size else _MANY
+    return tf.data.AUTOTUNE if at_once >= _MANY else max(1, at_once)
 
 
 def _model_batch(frozen: FrozenTransform, batch_size: int) -> Any:
