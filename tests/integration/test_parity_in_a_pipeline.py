@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from graph_tables import feature, plan_of, write_records
 from tfx import v1 as tfx
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -38,7 +39,7 @@ def UntrainedModel(transform_graph: InputArtifact[TransformGraph], model: Output
     if order == "permuted":
         graph = dataclasses.replace(graph, outputs={**graph.outputs, "x": graph.outputs["y"], "y": graph.outputs["x"]})
     network = build_model(ModelSpec(frozen.constants, "binary", 0.01, (2,), 0.0))
-    network({"x": [[0.0]], "y": [[0.0]]})
+    network({"x": tf.zeros([1]), "y": tf.zeros([1])})
     serving = FrozenTransform(graph)
     export(network, serving, "binary", f"{model.uri}/Format-Serving", f"{model.uri}/files")
 
