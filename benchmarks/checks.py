@@ -180,7 +180,7 @@ def run(path: str, root: Path, with_checks: bool) -> Seconds:
     else:
         config = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, fed_check="off"))
         run_report.write_report = lambda *_, **__: Path()
-        node_runner.NodeByNodeRunner = without_checks(node_runner.NodeByNodeRunner)  # type: ignore[misc]
+        node_runner.NodeByNodeRunner = without_checks(node_runner.NodeByNodeRunner)
     result = local.run(config, root, display_of=lambda _: meter)
     return {**meter.found, "run": {"wall": result.elapsed, "cpu": cpu_seconds()}}
 
@@ -188,7 +188,7 @@ def run(path: str, root: Path, with_checks: bool) -> Seconds:
 def without_checks(runner: type) -> type:
     """The runner, but the compiled pipeline loses the checks before it runs."""
 
-    class WithoutChecks(runner):  # type: ignore[misc]
+    class WithoutChecks(runner):
         def run_with_ir(self, pipeline: Any, *arguments: Any, **options: Any) -> None:
             kept = [node for node in pipeline.nodes if node.pipeline_node.node_info.id not in CHECKS]
             for node in kept:
