@@ -103,9 +103,9 @@ python benchmarks/thirty_days.py {asked} --write
 ```
 
 {report["cores"]} cores, Python {report["python"]}. Each line is {report["repeats"]} processes of their own that take
-turns, medians. CPU seconds are those of all threads, from the list of the files to the statistics; what a process
-does once (imports, and TensorFlow's start by a read of one record) is shown beside and is the same for all. Every process found the same digest, and
-`tests/prove/test_thirty_days.py` asserts that one day more reads that day's bytes alone.
+turns, medians. CPU seconds are those of all threads, from the list of the files to the statistics; what a process does
+once (imports, and TensorFlow's start by a read of one record) is shown beside and is the same for all. Every process
+found the same digest, and `tests/prove/test_thirty_days.py` asserts that one day more reads that day's bytes alone.
 
 {tables}
 """
