@@ -83,7 +83,7 @@ def compile_job(config_file: str, out: Path, image: str, given: Sequence[str] = 
 
 def _parameters(config: PipelineConfig, given: Mapping[str, str]) -> list[JobParameter]:
     """The job's parameters with the defaults that were given."""
-    known = parameters_of(config, defaults.data_place(config, given), defaults.schema_place(config, given))
+    known = parameters_of(config, *defaults.input_places(config, given))
     return [
         dataclasses.replace(parameter, default=parameter.parse(given[parameter.name]))
         if parameter.name in given
