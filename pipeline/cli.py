@@ -199,6 +199,65 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     )
 
 
+def _submit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="CONFIG.toml|JOB", help="a configuration, or a compiled job")
+    parser.add_argument("--to", required=True, choices=("vertex", "kfp"), help="Vertex AI or Kubeflow Pipelines v2")
+    parser.add_argument("--image", default="", metavar="IMAGE", help="of every step of a configuration's job")
+    parser.add_argument("--pipeline-root", default="", metavar="URI", help="where the job keeps its artifacts")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a runtime parameter")
+    parser.add_argument("--name", default="", metavar="NAME", help="of the run or schedule; default: with the time")
+    parser.add_argument("--no-cache", action="store_true", help="run every step again")
+    parser.add_argument("--service-account", default="", metavar="NAME", help="that the steps run as")
+    parser.add_argument("--experiment", default="", metavar="NAME", help="that the run belongs to")
+    parser.add_argument("--schedule", default="", metavar="CRON", help="five fields, as '0 3 * * *'; nothing runs now")
+    parser.add_argument("--wait", action="store_true", help="until the run ends; status 1 where it fails")
+    parser.add_argument("--dry-run", action="store_true", help="print the request as JSON and send nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    vertex = parser.add_argument_group("Vertex AI")
+    vertex.add_argument("--project", default="", metavar="P", help="id of the Google Cloud project")
+    vertex.add_argument("--region", default="", metavar="R", help="such as europe-west4")
+    vertex.add_argument("--network", default="", metavar="N", help="projects/NUMBER/global/networks/NAME to peer with")
+    vertex.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="of the job")
+    vertex.add_argument("--endpoint", default="", metavar="HOST", help="of the API, where it is not the public one")
+    kubeflow = parser.add_argument_group(
+        "Kubeflow Pipelines", "The environment may hold TFX_NORM_KFP_TOKEN or TFX_NORM_KFP_COOKIES."
+    )
+    kubeflow.add_argument("--host", default="", metavar="URL", help="of the API")
+    kubeflow.add_argument("--namespace", default="", metavar="NS", help="of a cluster with several users")
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from pipeline import run_log
+    from pipeline.kubeflow.submission.job import ServiceError
+    from pipeline.kubeflow.submission.prepare import order_of, prepared
+    from pipeline.kubeflow.submission.services import service_of
+
+    options = vars(arguments)
+    try:
+        with run_log.only_if_it_fails(ServiceError):
+            service = service_of(options)
+            ready = prepared(order_of(options), arguments.to)
+            service.check(ready.job)
+            if not arguments.dry_run:
+                if ready.upload:
+                    ready.upload.send(arguments.project)
+                sent = service.send(ready.job)
+        for note in ready.notes:
+            print(f"Note: {note}", file=sys.stderr)
+        if arguments.dry_run:
+            print(json.dumps(ready.request(service), indent=1))
+            return OK
+        if not arguments.json:
+            print(f"{sent.id}\n{sent.url}", flush=True)
+        if arguments.wait:
+            with run_log.only_if_it_fails(ServiceError):
+                sent = service.wait(sent)
+    except ServiceError as error:
+        return _say(" ".join(str(error).split()), FAILED)
+    print(json.dumps(dataclasses.asdict(sent)) if arguments.json else sent.state)
+    return FAILED if sent.ok is False else OK
+
+
 def _constants_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("where", metavar="WHERE", help=_WHERE)
     parser.add_argument("--json", action="store_true", help="print constants.json alone")
@@ -234,7 +293,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     with run_log.only_if_it_fails():
         comparison = compare(*map(constants_at, names))
     if arguments.json:
-        print(json.dumps(diff_report.as_json(comparison)))
+        print(json.dumps(diff_report.as_json(comparison, names)))
     else:
         diff_report.print_diff(comparison, names, progress.console_for(sys.stdout))
     return OK if comparison.equal else FAILED
@@ -292,6 +351,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("run a configuration's pipeline on this machine", _run_arguments, _run),
     "compile": Verb("compile a configuration's job for Vertex AI and Kubeflow", _compile_arguments, _compile),
     "rehearse": Verb("execute every step of a compiled job on this machine", _rehearse_arguments, _rehearse),
+    "submit": Verb("start a job on Vertex AI or Kubeflow, or set its schedule", _submit_arguments, _submit),
     "constants": Verb("print the constants and their digest", _constants_arguments, _constants),
     "diff": Verb("compare two sets of constants in units of sigma; status 1: they differ", _diff_arguments, _diff),
     "serve-check": Verb(
