@@ -27,5 +27,8 @@ def with_report(pipeline: Pipeline) -> Pipeline:
         code_digest=code_digest(),
     )
     report.add_upstream_node(nodes["Pusher"])
+    # Kubeflow's compiler asks the pipeline's own registry, which was closed when the pipeline was made.
+    with pipeline.dsl_context_registry.temporary_mutable():
+        pipeline.dsl_context_registry.put_node(report)
     pipeline.components = [*pipeline.components, report]
     return pipeline
