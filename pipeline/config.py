@@ -18,7 +18,7 @@ else:
     import tomli as tomllib
 
 Task = Literal["binary", "multiclass", "regression"]
-Format = Literal["csv", "parquet", "tfrecord", "bigquery"]
+Format = Literal["csv", "parquet", "images", "tfrecord", "bigquery"]
 
 # Kubeflow refuses other pipeline names; refusing them here keeps a local pipeline portable.
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -49,7 +49,8 @@ class DataSection:
     """Where rows come from and how they are split.
 
     Attributes:
-      path: a file, a folder or a glob; relative to the TOML file. Empty only for BigQuery.
+      path: a file, a folder or a glob; relative to the TOML file. Empty only for BigQuery. Of images, a folder with one
+        folder a class.
       schema: the annotated schema (text proto); relative to the TOML file.
       format: how the files are read.
       dataset: a bundled data set, written to ``path`` by ``run`` when it is missing.

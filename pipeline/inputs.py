@@ -23,10 +23,11 @@ def checked_plan(config: PipelineConfig) -> FeaturePlan:
     """The schema's feature plan.
 
     Raises:
-      SchemaError: the schema cannot be used.
+      SchemaError: the schema cannot be used, or an image in it has no size.
       ConfigError: a column that the configuration names is not in the schema, or the schema has no label.
     """
     plan = FeaturePlan.from_schema(load_schema(config.data.schema))
+    plan.require_image_sizes()
     names = {feature.name for feature in plan.features}
     partition = (config.data.partition_feature,) if config.data.partition_feature else ()
     for key, columns in (("data.require", config.data.require), ("data.partition_feature", partition)):
@@ -85,10 +86,13 @@ def data_files(data: DataSection) -> list[str]:
     Raises:
       DataError: there are none.
     """
+    from components.example_gen import image_folder
     from components.example_gen.span_pattern import has_span, window_of
     from components.example_gen.spans import window_files
     from components.example_gen.tables import list_files
 
+    if data.format == image_folder.FORMAT:
+        return [image.path for image in image_folder.list_images(data.path)]
     if not has_span(data.path):
         return sorted(list_files(data.path))
     by_span = window_files([data.path], window_of(data.window, data.spans))

@@ -1,4 +1,4 @@
-"""ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers."""
+"""ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers, or by folders of images."""
 
 import posixpath
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from components.errors import ConfigError
 from components.example_gen.custom_options import custom_config
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
+from components.example_gen.image_folder import FORMAT
 from components.example_gen.span_pattern import check_pattern, glob_of, window_of
 
 # A table split without further word: 4 of 5 rows to train, by hash.
@@ -21,7 +22,7 @@ DEFAULT_BUCKETS = {"train": 4, "eval": 1}
 
 
 class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
-    """Tables (CSV, Parquet) to tf.Examples, split by a hash of the row that is the same on every stack.
+    """Tables (CSV, Parquet) and folders of images to tf.Examples, split by a hash of the row that is the same on every stack.
 
     Output ``examples``: a standard Examples artifact; its custom properties ``rows_read``, ``rows_left_out`` and
     ``rows_<split>`` say what became of the rows. With a window also ``spans``, its spans, and ``spans_converted``,
@@ -55,7 +56,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           input_config: as for FileBasedExampleGen: one input split, or several that become the output splits.
           output_config: hash buckets, and a partition feature if wanted; 4 : 1 train and eval by default.
           schema_uri: a schema file or a Schema artifact's folder; its types win, its columns must be there.
-          data_format: ``csv`` or ``parquet``.
+          data_format: ``csv``, ``parquet``, or ``images``: see ``components.example_gen.image_folder``.
           null_values: cells of CSV that are missing; ``tables.DEFAULT_NULL_VALUES`` where None.
           require: rows that lack one of these columns are left out, and counted.
           content_digest: of the data, if the caller has one: part of TFX's cache key.
@@ -71,7 +72,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           ConfigError: a window without a span pattern, or a cache without ``code_digest``.
         """
         if input_config is None:
-            input_base, pattern = base_and_pattern(input_base)
+            input_base, pattern = base_and_pattern(input_base, data_format)
             input_config = utils.make_default_input_config(pattern)
         if output_config is None:
             several = isinstance(input_config, example_gen_pb2.Input) and len(input_config.splits) > 1
@@ -129,11 +130,13 @@ def default_output_config() -> example_gen_pb2.Output:
     )
 
 
-def base_and_pattern(path: str) -> tuple[str, str]:
+def base_and_pattern(path: str, data_format: str = "csv") -> tuple[str, str]:
     """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
 
-    A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
+    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
     """
+    if data_format == FORMAT:
+        return path.rstrip("/"), "*/*"
     parts = path.rstrip("/").split("/")
     wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
     if wild is None:
