@@ -22,7 +22,7 @@ DEFAULT_BUCKETS = {"train": 4, "eval": 1}
 
 
 class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
-    """Tables (CSV, Parquet) and folders of images to tf.Examples, split by a hash of the row that is the same on every stack.
+    """Tables (CSV, Parquet) and folders of images to tf.Examples, split by a hash that is the same on every stack.
 
     Output ``examples``: a standard Examples artifact; its custom properties ``rows_read``, ``rows_left_out`` and
     ``rows_<split>`` say what became of the rows. With a window also ``spans``, its spans, and ``spans_converted``,
@@ -133,7 +133,8 @@ def default_output_config() -> example_gen_pb2.Output:
 def base_and_pattern(path: str, data_format: str = "csv") -> tuple[str, str]:
     """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
 
-    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
+    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for
+    a file.
     """
     if data_format == FORMAT:
         return path.rstrip("/"), "*/*"

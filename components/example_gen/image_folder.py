@@ -124,7 +124,7 @@ def read_images(path: str, types: Mapping[str, str]) -> Iterator[pa.RecordBatch]
     """
     with open_raw(path) as file:
         members = [ImageFile(*member) for member in json.loads(file.read())]
-    rows: list[tuple[bytes, bytes, bytes, bytes]] = []
+    rows: list[tuple[bytes, ...]] = []
     held = 0
     for member in members:
         with reading(member.path), open_raw(member.path) as file:
