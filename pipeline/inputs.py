@@ -34,6 +34,8 @@ def checked_plan(config: PipelineConfig) -> FeaturePlan:
         for column in columns:
             if column not in names:
                 raise ConfigError(f"{key} names the column {column!r}, which is not in {config.data.schema}.")
+    if config.trainer.augment and not plan.images:
+        raise ConfigError(f"trainer.augment varies images, but {config.data.schema} tags no feature as 'image'.")
     if plan.label is None:
         raise ConfigError(
             f"{config.data.schema} tags no feature as 'label', and a {config.pipeline.task} model needs one. "

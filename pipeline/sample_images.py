@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from components.errors import ConfigError
-from pipeline.png import encode_png
+from components.png import encode_png
 
 PATCH, STRIDE, GAP = 32, 16, 16
 REGIONS = (4, 5)  # of a photograph: down, across

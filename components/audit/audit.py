@@ -8,6 +8,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.audit.graph_constants import constants_findings, standing_constants
 from components.audit.graph_probe import distances, formula_findings, probe, probe_rows
+from components.audit.images import histograms, images_findings, pixel_findings, standing_in_images
 from components.audit.recount import Recounted, recount_findings
 from components.audit.shards import count_shards, sampled
 from components.audit.statistics import Comparison, compare_statistics
@@ -45,6 +46,9 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     found = probe(frozen, rows)
     ulps = distances(constants, rows, found)
     findings = constants_findings(constants, standing) + formula_findings(constants, rows, found, ulps)
+    of_images = standing_in_images(frozen)
+    findings += images_findings(constants, of_images)
+    standing |= of_images
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 
@@ -74,6 +78,10 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     for name, figures_of in features.items():
         figures_of["recounted"] = name in counted.shards.features
         figures_of["statistics_gen"] = compared.not_compared.get(name, "compared")
+    of_images = histograms(constants, chosen)
+    for name in (feature.name for feature in constants.plan.images):
+        features[name] |= {"recounted": name in of_images, "statistics_gen": "an image"}
+    findings += pixel_findings(constants, of_images, complete=len(chosen) == len(evidence.files))
     figures = {
         "rows": constants.rows,
         "shards": len(evidence.files),

@@ -13,11 +13,13 @@ from components.frozen import FrozenTransform
 from components.frozen.raw_columns import parse_spec
 from components.parity.reference import reference
 from components.parity.ulps import worst_ulps
+from components.png import encode_png
 from components.verdict import Finding
 
 MAX_ULPS = 1.0  # float64 arithmetic and one rounding to float32; the reference divides where the graph multiplies
 _SIGMAS = (-3.0, -1.0, -0.25, 0.25, 1.0, 3.0)
 _KEYS = 256  # keys that are probed in one batch; all keys' constants are compared bit by bit anyway
+_SHADES = (0, 255, 1, 128)  # of images of one pixel
 Rows = list[dict[str, list[Any]]]
 
 
@@ -49,9 +51,10 @@ def probe(frozen: FrozenTransform, rows: Rows) -> dict[str, npt.NDArray[Any]]:
 
 
 def distances(constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
-    """The worst distance from the reference in float32 ulps, by normalized feature."""
+    """The worst distance from the reference in float32 ulps, by normalized feature and image."""
     expected = reference(constants, rows)
-    names = {feature.name: model_name(feature.name) for feature in constants.plan.normalized}
+    plan = constants.plan
+    names = {feature.name: model_name(feature.name) for feature in (*plan.normalized, *plan.images)}
     return {name: worst_ulps(found[model], expected[model]) for name, model in names.items()}
 
 
@@ -110,7 +113,7 @@ def _filler(feature: Feature, table: FeatureConstants | None, at: int) -> list[A
         key = table.by_key.keys[at % len(table.by_key.keys)]
         return [key if feature.dtype == "bytes" else int(key)]
     if feature.image is not None:
-        return [tf.io.encode_png(np.zeros([1, 1, feature.image.channels], np.uint8)).numpy()]
+        return [encode_png(np.full([1, 1, feature.image.channels], _SHADES[at % len(_SHADES)], np.uint8))]
     size = int(np.prod(feature.shape or (), dtype=np.int64))
     return [{"bytes": b"", "int64": 0, "float32": 0.0}[feature.dtype]] * size
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
 from components.parity import ways
 from components.parity.edge_rows import edge_rows
+from components.parity.images import comparable_rows
 from components.parity.judge import judge
 from components.parity.reference import Row
 from components.parity.serve_check import first_records, row_of
@@ -42,14 +44,15 @@ def check_parity(
       schema: of the raw examples.
       model: the SavedModel.
       files: TFRecords of tf.Examples.
-      rows: so many of them, from the first file on; edge rows follow.
+      rows: so many of them, from the first file on, fewer where images are large, and none whose image is left out of
+        the training by corrupt=skip; edge rows follow.
       max_ulps: largest distance allowed, in ulp of float32.
       folder: an empty one of this machine.
 
     Raises:
       DataError: no row there, or the model cannot be asked.
     """
-    texts = first_records(files, rows)
+    texts = _servable(frozen, first_records(files, comparable_rows(frozen.plan, rows)))
     real = len(texts)
     edges = edge_rows(frozen.constants, row_of(texts[0]))
     texts += [_example(frozen.plan, {**row, **_taught(frozen.plan, row_of(texts[0]))}) for row in edges.values()]
@@ -99,6 +102,24 @@ def _compared(
             "rows_that_tf_transform_cannot_take": len(texts) - len(for_beam),
         },
     )
+
+
+def _servable(frozen: FrozenTransform, texts: Sequence[bytes]) -> list[bytes]:
+    """Those whose images can be decoded, where others are left out of analysis and training; serving refuses them."""
+    if all(feature.image is None or feature.image.corrupt != "skip" for feature in frozen.plan.images):
+        return list(texts)
+    sound = [text for text in texts if _is_sound(frozen, text)]
+    if not sound:
+        raise DataError(f"None of the first {len(texts)} rows has an image that can be decoded: nothing to compare.")
+    return sound
+
+
+def _is_sound(frozen: FrozenTransform, text: bytes) -> bool:
+    try:
+        frozen(frozen.parse(tf.constant([text])))
+    except tf.errors.InvalidArgumentError:
+        return False
+    return True
 
 
 def _taught(plan: FeaturePlan, usual: Row) -> Row:

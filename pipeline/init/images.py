@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median_low
+from typing import TYPE_CHECKING
 
 from components.errors import DataError
 from components.example_gen.image_folder import SUFFIXES, ImageFile, list_images
 from components.example_gen.sources import open_raw, reading
-from components.frozen.image_header import Header, header
+
+if TYPE_CHECKING:
+    from components.frozen.image_header import Header
 
 # Of a longer side than this the default network takes minutes for what it learns from smaller images, too.
 LONGEST_SIDE = 256
@@ -95,8 +98,10 @@ def survey(root: str) -> ImageFacts:
     )
 
 
-def _checked(image: ImageFile) -> Header:
+def _checked(image: ImageFile) -> "Header":
     import tensorflow as tf
+
+    from components.frozen.image_header import header
 
     with reading(image.path), open_raw(image.path) as file:
         content = file.read()
