@@ -36,8 +36,3 @@ class Augmentation:
                 )
         crops = [int(word.partition("=")[2]) for word, name in zip(words, names, strict=True) if name == "crop"]
         return cls("flip" in words, sum(crops))
-
-    @property
-    def changes_anything(self) -> bool:
-        """Whether there is anything to do."""
-        return self.flip or self.crop > 0

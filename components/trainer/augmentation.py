@@ -65,9 +65,8 @@ def _varied(
         if augmentation.flip:
             values = _flipped(values, height + 1, seeds[0])
         if augmentation.crop:
-            values = _moved(
-                _moved(values, height, augmentation.crop, seeds[1]), height + 1, augmentation.crop, seeds[2]
-            )
+            values = _moved(values, height, augmentation.crop, seeds[1])
+            values = _moved(values, height + 1, augmentation.crop, seeds[2])
         found[model_name(feature.name)] = values
     return found
 

@@ -44,10 +44,10 @@ class Fed:
 def judge(constants: NormalizationConstants, fed: Mapping[str, Fed], *, own_data: bool = True) -> Verdict:
     """What is wrong with the first pass over the rows.
 
-    A z-score, also of an image's channels, over exactly the rows that were analysed has the mean 0, and the variance that is the share of values
-    that are no fill, whatever the data are; float32 leaves 1e-5 of that. Not expected, but shown: features with a
-    weight column, ``clip``, a constant in the place of missing values, whole numbers from 2**53 on, and roles without
-    mean 0.
+    A z-score, also of an image's channels, over exactly the rows that were analysed has the mean 0, and the variance
+    that is the share of values that are no fill, whatever the data are; float32 leaves 1e-5 of that. Not expected, but
+    shown: features with a weight column, ``clip``, a constant in the place of missing values, whole numbers from 2**53
+    on, and roles without mean 0.
 
     Args:
       constants: of the transform.

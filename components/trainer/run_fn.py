@@ -37,7 +37,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     spec = ModelSpec(frozen.constants, options.task, options.learning_rate, options.hidden_units, options.dropout)  # type: ignore[arg-type]
     with strategy.scope():
         model = model_builder(options.model)(spec)
-    augmentation = Augmentation.of(options.augment)
+    augmentation = Augmentation.of(options.augment) if options.augment else None
     streams = Streams(fn_args.train_files, fn_args.eval_files, frozen, options.batch_size, options.seed, augmentation)
     files = [*fn_args.train_files, *fn_args.eval_files]
     folder = checkpoints.folder_of(options, frozen.digest, fn_args.custom_config, files)

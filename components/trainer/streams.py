@@ -29,7 +29,7 @@ class Streams:
     frozen: FrozenTransform
     batch_size: int
     seed: int
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation | None = None
 
     def training(
         self,
@@ -46,7 +46,7 @@ class Streams:
             self.train_files, share, shuffle=True, seed=self.seed, repeat=True, skip_batches=skipped
         )
         batches = watch(batches)
-        if not self.augmentation.changes_anything:
+        if self.augmentation is None:
             return batches
         index, count = share
         return augmented(batches, self.frozen.plan, self.augmentation, self.seed, first=skipped + index, step=count)
