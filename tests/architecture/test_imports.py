@@ -86,6 +86,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     ),
     "components.report": (*PURE, "components.verdict"),
     "components.report.collect": (*PURE, "components.frozen", "components.report", "components.verdict"),
+    "components.report.pictures": (*PURE, "components.frozen", "components.png", "components.report"),
     "components.report.component": ("components.artifacts", "components.report"),
     "components.audit": (*PURE, "components.frozen", "components.parity", "components.png", "components.verdict"),
     "components.audit.component": (
@@ -185,6 +186,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.report.component": ("tensorflow", "tfx"),
     "components.report.collect": ("tensorflow",),
     "components.report.curves": ("tensorflow",),
+    "components.report.pictures": ("tensorflow",),
     "components.audit.expected": (),
     "components.audit.exact_recount": (),
     "components.audit.statistics": (),
