@@ -11,7 +11,7 @@ from graph_tables import write_records
 from pictures import Array, arrays, jpeg, png, schema
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components import FrozenTransform, NormalizationConstants, analyze
+from components import FrozenTransform, NormalizationConstants, analyze, normalized_dataset
 from components.audit.audit import Evidence, audit
 from components.drift.gate import Limits, drift_verdict
 from components.feature_plan import FeaturePlan
@@ -21,6 +21,8 @@ from components.parity.judge import judge
 from components.parity.reference import reference
 from components.parity.serve_check import row_of
 from components.parity.ulps import worst_ulps
+from components.trainer.fed import Observer
+from components.trainer.fed_check import judge as judge_fed
 from components.transform.trace import frozen_graph
 from components.verdict import Verdict
 
@@ -155,6 +157,35 @@ def test_edge_rows_hold_one_black_and_one_white_pixel(frozen: FrozenTransform, f
 def test_large_images_are_compared_in_fewer_rows() -> None:
     of = lambda *options: comparable_rows(FeaturePlan.from_schema(schema(*options)), 1000)  # noqa: E731
     assert (of("size=32x32"), of("size=512x512"), of()) == (1000, 16, 1000)
+
+
+# What a training was fed.
+
+
+@pytest.mark.parametrize("options", [OPTIONS, ("size=12x12", "axis=all"), ("size=12x12", "layout=NCHW", "scale=1"), ()])
+def test_all_pixels_of_a_first_epoch_have_mean_0_and_sigma_1(options: tuple[str, ...], tmp_path: Path) -> None:
+    photos = arrays(9, size=None if "size=12x12" in options else (5, 7))
+    frozen = analyze(written(tmp_path, [png(photo) for photo in photos], *options), schema(*options))
+    assert fed(frozen, tmp_path, 9).findings == ()
+    other = changed(frozen, mean=frozen.constants["photo"].mean + 0.01)
+    assert [finding.fault for finding in fed(other, tmp_path, 9).findings] == ["fed_mean_off"]
+    other = changed(frozen, variance=frozen.constants["photo"].variance * 1.001)
+    assert [finding.fault for finding in fed(other, tmp_path, 9).findings] == ["fed_sigma_off"]
+
+
+def test_a_channel_without_spread_is_fed_as_0(tmp_path: Path) -> None:
+    photos = [photo * np.array([1, 0, 1], np.uint8) for photo in arrays(9, size=(5, 7))]
+    frozen = analyze(written(tmp_path, [png(photo) for photo in photos]), schema())
+    verdict = fed(frozen, tmp_path, 9)
+    assert verdict.findings == ()
+    assert verdict.figures["features"]["photo"]["sigma"] == pytest.approx((2 / 3) ** 0.5, abs=1e-6)
+
+
+def fed(frozen: FrozenTransform, folder: Path, rows: int) -> Verdict:
+    observer = Observer(frozen.constants, rows)
+    for _ in observer.watch(normalized_dataset(f"{folder}/train-*", frozen, batch_size=4)):
+        pass
+    return judge_fed(frozen.constants, observer.seen())
 
 
 # What drift is.
