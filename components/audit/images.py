@@ -28,7 +28,6 @@ from components.verdict import Finding
 _BATCH = 64  # records; 100 MB of histograms of 16 bits
 _FULL = {8: 255, 16: 65_535}
 Floats = npt.NDArray[np.float64]
-_JPEG, _CMYK = b"\xff\xd8", 4
 
 
 @dataclasses.dataclass
@@ -134,7 +133,6 @@ def _channels(feature: Feature, bits: int, text: bytes) -> npt.NDArray[np.int64]
     image = feature.image
     assert image is not None
     try:
-        _refuse_inks(text)
         pixels = samples(image, text, bits)
     except tf.errors.InvalidArgumentError:
         if image.corrupt == "error":
@@ -142,11 +140,6 @@ def _channels(feature: Feature, bits: int, text: bytes) -> npt.NDArray[np.int64]
         return None
     by_channel = (pixels[..., channel].ravel() for channel in range(image.channels))
     return np.stack([np.bincount(values, minlength=_FULL[bits] + 1) for values in by_channel])
-
-
-def _refuse_inks(text: bytes) -> None:
-    if text.startswith(_JPEG) and int(tf.io.extract_jpeg_shape(text)[2]) == _CMYK:
-        raise tf.errors.InvalidArgumentError(None, None, "a CMYK JPEG")
 
 
 def _differs(own: FeatureConstants, histogram: Histogram) -> str:

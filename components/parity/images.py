@@ -15,9 +15,10 @@ from components.feature_plan import FeaturePlan, Image
 
 # Of the images that are compared: 128 MB as float64, several times over.
 _MOST_VALUES = 1 << 24
-_PNG = b"\x89PNG"
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_INKS = 4  # components of a JPEG
 _DEPTH_AT = 24  # the byte of a PNG that tells its bits a sample
-_DEEP = 16
+_DEEP = b"\x10"
 _FULL = {8: 255, 16: 65_535}
 
 
@@ -25,9 +26,11 @@ def samples(image: Image, text: bytes, bits: int) -> npt.NDArray[np.int64]:
     """One encoded image as int64 [height, width, channels], in samples of so many bits.
 
     Raises:
-      tf.errors.InvalidArgumentError: it cannot be decoded.
+      tf.errors.InvalidArgumentError: it cannot be decoded; neither PNG nor JPEG, which TensorFlow's decoders would
+        take, too; a CMYK JPEG; or of 16 bits where 8 are asked for.
     """
-    deep = text.startswith(_PNG) and text[_DEPTH_AT] == _DEEP
+    _refuse(text, bits)
+    deep = text.startswith(_PNG) and text[_DEPTH_AT : _DEPTH_AT + 1] == _DEEP
     if text.startswith(_PNG):
         pixels = tf.io.decode_png(text, image.channels, tf.uint16 if deep else tf.uint8).numpy()
     else:
@@ -38,6 +41,20 @@ def samples(image: Image, text: bytes, bits: int) -> npt.NDArray[np.int64]:
     if image.size is not None:
         whole = _resized(whole, image.size)
     return whole * (_FULL[16] // _FULL[8]) if bits == 16 and not deep else whole
+
+
+def _refuse(text: bytes, bits: int) -> None:
+    problem = ""
+    if text.startswith(_PNG):
+        problem = (
+            "is a PNG of 16 bits, but 8 were analysed" if bits == 8 and text[_DEPTH_AT : _DEPTH_AT + 1] == _DEEP else ""
+        )
+    elif not text.startswith(_JPEG):
+        problem = "is neither PNG nor JPEG"
+    elif int(tf.io.extract_jpeg_shape(text)[2]) == _INKS:
+        problem = "is a CMYK JPEG"
+    if problem:
+        raise tf.errors.InvalidArgumentError(None, None, f"An image {problem}.")
 
 
 def normalized(constants: FeatureConstants, texts: Sequence[bytes]) -> npt.NDArray[np.float64]:
