@@ -145,8 +145,10 @@ def _batch(rows: Sequence[tuple[bytes, ...]], types: Mapping[str, str]) -> pa.Re
 
 def _local_files(root: str) -> Iterator[str]:
     """Relative to the root, with slashes."""
+    if not os.path.exists(root):
+        raise FileNotFoundError(root)
     if not os.path.isdir(root):
-        raise FileNotFoundError(root) if not os.path.exists(root) else NotADirectoryError(root)
+        raise DataError(f"{root} is a file. Give the folder that holds a folder of images for each class.")
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = [name for name in folders if not _is_hidden(name)]
         inside = os.path.relpath(folder, root).replace(os.sep, "/")

@@ -54,6 +54,7 @@ def test_what_cannot_be_used_is_named(root: Path) -> None:
 
     refused("No such file", root / "nowhere")
     refused("lies in no class", root / "a")
+    refused("00.png is a file. Give the folder", root / "a" / "00.png")
     (root / "one").mkdir()
     (root / "one" / "c").mkdir()
     refused("holds no image", root / "one")
