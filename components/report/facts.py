@@ -207,7 +207,6 @@ class RunFacts:
     outcome: Outcome | None = None
     constants: ConstantsFacts | None = None
     features: tuple[FeatureFacts, ...] = ()
-    images: tuple[ImageFacts, ...] = ()
     checks: tuple[Verdict, ...] = ()
     curves: tuple[Curve, ...] = ()
     evaluation: Evaluation | None = None
@@ -215,3 +214,4 @@ class RunFacts:
     lineage: tuple[ArtifactFacts, ...] = ()
     versions: Pairs = ()
     notes: tuple[str, ...] = ()
+    images: tuple[ImageFacts, ...] = ()
