@@ -10,7 +10,7 @@ TESTS := $(wildcard $(IN_ORDER)) $(OTHERS) $(wildcard tests/test_*.py)
 SOURCES := $(wildcard components pipeline schemas tfxnorm tests benchmarks tools)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-all prove bench clean
+.PHONY: help setup run check test test-all prove bench image rehearse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -21,10 +21,11 @@ setup: ## the locked environment in .venv (PYTHON=... names the interpreter)
 run: setup ## the whole pipeline on the flights of 2013
 	@$(PYTHON_IN_VENV) -m pipeline run pipeline/flights.toml
 
-check: setup ## lint, format and types
+check: setup ## lint (Dockerfile included), format and types
 	$(PYTHON_IN_VENV) -m ruff check $(SOURCES)
 	$(PYTHON_IN_VENV) -m ruff format --check $(SOURCES)
 	$(PYTHON_IN_VENV) -m mypy
+	.venv/bin/hadolint Dockerfile
 
 test: check ## everyday: check, quick tests, one small end-to-end run (under 15 minutes)
 	$(PYTEST) -m "not slow and not prove" $(TESTS)
@@ -39,6 +40,13 @@ bench: setup ## the measurements of benchmarks/
 	@for script in benchmarks/[a-z]*.py; do \
 	  if [ -f "$$script" ]; then echo "== $$script"; $(PYTHON_IN_VENV) "$$script" || exit 1; fi; \
 	done
+
+image: ## the container image of every step (docker, podman, or buildah where there is neither)
+	@tools/image/build.sh
+
+rehearse: setup image ## unit tests and a whole compiled job inside that image, step by step
+	@tools/image/build.sh test
+	@tools/image/rehearse.sh
 
 clean: ## caches and build output; .venv, .tools, data and runs stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

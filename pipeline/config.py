@@ -113,8 +113,8 @@ class AuditSection:
     """How much of the data the audit recounts.
 
     Attributes:
-      sample_bytes: of the training split's files; whole shards, at least one. 1 GiB takes 80 CPU seconds (1.3
-        were measured for 18 MB of flights); a smaller split is recounted whole.
+      sample_bytes: of the training split's files; whole shards, at least one; 0 recounts nothing. 1 GiB takes 80 CPU
+        seconds (1.3 were measured for 18 MB of flights); a smaller split is recounted whole.
       seed: of the choice of shards.
     """
 
@@ -156,6 +156,7 @@ class TrainerSection:
     Attributes:
       model: import path ``module:function``; called with a ``ModelSpec``, returns a Keras 3 model.
       epochs: passes over the training split; 5 is enough for the bundled data.
+      steps: at most so many training steps, over all epochs; 0 = those of the epochs, so that each row counts alike.
       batch_size: rows a step; large, because the input map works on whole batches.
       learning_rate: Adam's; its usual default.
       hidden_units: width of each hidden layer of the default model.
@@ -179,6 +180,7 @@ class TrainerSection:
 
     model: str = "components.trainer.model:build_model"
     epochs: int = 5
+    steps: int = 0
     batch_size: int = 1024
     learning_rate: float = 0.001
     hidden_units: tuple[int, ...] = (128, 64)
@@ -254,6 +256,48 @@ class CacheSection:
 
 
 @dataclasses.dataclass(frozen=True)
+class StepSection:
+    """What one step of a compiled job is given; the cluster's own choice where nothing is said.
+
+    Attributes:
+      cpu: cores at most; 0 = the cluster's default.
+      memory: gigabytes at most; 0 = the cluster's default.
+      accelerator: its type as the cluster names it, "NVIDIA_TESLA_T4" on Vertex, "nvidia.com/gpu" on Kubeflow.
+      accelerators: how many of them; 1 where a type is named, because that is what one of our steps can use.
+      retries: how often a failed step is tried again. None, because data and checks that are wrong stay wrong.
+      cache: whether what an earlier job made of the same inputs is taken.
+    """
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    accelerator: str = ""
+    accelerators: int = 0
+    retries: int = 0
+    cache: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class KubeflowSection:
+    """The job that ``tfx-norm compile`` makes, for Vertex AI and Kubeflow Pipelines; ``run`` reads none of it.
+
+    Attributes:
+      pipeline_root: where the job keeps its artifacts, a URI; may as well be given when the job is submitted.
+      data: where the steps find the data: a URI, or a path that is mounted in every step. Empty = ``data.path`` if that
+        is a URI, or the bundled data set, which the step makes for itself.
+      schema: where the steps find the schema: a URI, or ``package:schemas/flights.pbtxt``, a file in a package that is
+        installed in the image. Empty = ``data.schema`` if that is a URI or lies in one of our packages.
+      serving: where models are pushed to, a URI. Empty = beside the Pusher's artifact.
+      steps: what single steps are given, by component.
+    """
+
+    pipeline_root: str = ""
+    data: str = ""
+    schema: str = ""
+    serving: str = ""
+    steps: Mapping[str, StepSection] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class PipelineConfig:
     """A whole configuration, checked; paths are absolute."""
 
@@ -267,6 +311,7 @@ class PipelineConfig:
     evaluation: EvaluationSection = EvaluationSection()
     beam: BeamSection = BeamSection()
     cache: CacheSection = CacheSection()
+    kubeflow: KubeflowSection = KubeflowSection()
 
 
 def load_config(path: str | Path) -> PipelineConfig:
@@ -380,6 +425,10 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(
             f"{file}: trainer.early_stopping must be at least 1, or 0 for never, but is {trainer.early_stopping}."
         )
+    if trainer.steps < 0:
+        raise ConfigError(
+            f"{file}: trainer.steps must be at least 1, or 0 for those of the epochs, but is {trainer.steps}."
+        )
     if not 0 <= trainer.dropout < 1:
         raise ConfigError(f"{file}: trainer.dropout must be at least 0 and less than 1 but is {trainer.dropout}.")
     if not re.fullmatch(r"[\w.]+:\w+", trainer.model):
@@ -411,9 +460,9 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if config.cache.max_bytes < 0:
         raise ConfigError(f"{file}: cache.max_bytes must be at least 0 but is {config.cache.max_bytes}.")
-    if config.audit.sample_bytes < 1 or config.audit.seed < 0:
+    if min(config.audit.sample_bytes, config.audit.seed) < 0:
         raise ConfigError(
-            f"{file}: audit.sample_bytes must be at least 1 and audit.seed at least 0 but they are "
+            f"{file}: audit.sample_bytes and audit.seed must be at least 0 but are "
             f"{config.audit.sample_bytes} and {config.audit.seed}."
         )
     try:
@@ -422,6 +471,18 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(f"{file}: drift: {error}") from error
     _check_spans(data, file)
     _check_thresholds(config, file)
+    for name, step in config.kubeflow.steps.items():
+        _check_step(step, f"{file}: kubeflow.steps.{name}")
+
+
+def _check_step(step: StepSection, where: str) -> None:
+    if min(step.cpu, step.memory, step.accelerators, step.retries) < 0:
+        raise ConfigError(f"{where}: cpu, memory, accelerators and retries must be at least 0 but one is negative.")
+    if step.accelerators and not step.accelerator:
+        raise ConfigError(
+            f"{where}: accelerators = {step.accelerators} needs the accelerator's type, as accelerator = "
+            "'NVIDIA_TESLA_T4'."
+        )
 
 
 def _check_spans(data: DataSection, file: Path) -> None:

@@ -17,51 +17,96 @@ from tfx.orchestration.pipeline import Pipeline
 from components.anomalies.component import AnomalyGate
 from components.audit.component import ConstantsAudit
 from components.drift.component import DriftGate
-from components.example_gen.component import ArrowExampleGen, base_and_pattern
+from components.example_gen.component import ArrowExampleGen
 from components.example_gen.custom_options import custom_config
-from components.example_gen.span_pattern import has_span
+from components.example_gen.span_pattern import base_and_pattern, has_span
 from components.feature_plan import FeaturePlan
 from components.parity.component import ParityCheck
 from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import PipelineConfig
 from pipeline.evaluator_config import eval_config
-from pipeline.inputs import stored_constants
+from pipeline.inputs import stored_constants, stored_settings
 from schemas.loader import load_schema
 
 RUN_FN = "components.trainer.run_fn.run_fn"
 
 
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where a pipeline reads and writes: paths or URIs.
+
+    Attributes:
+      schema: the schema, at a path that changes with its content where the orchestrator's cache key holds no more.
+      columns: the same for the part of the schema that ExampleGen reads, ``schemas.columns``.
+      data_digest: changes with the data; part of ExampleGen's cache key.
+      artifacts: the pipeline root.
+      serving: gets the pushed models.
+      checkpoints: of an interrupted training; empty keeps none.
+      settings: a file with the cache's place and limits, and no part of a cache key: ``components.step_settings``.
+      cache: of spans and their statistics, where there is no such file; empty keeps none.
+      constants_from, constants_digest: existing constants to take; empty analyses the data.
+      metadata: an ML Metadata store in SQLite; empty where the orchestrator has one of its own.
+      has_resolver: whether the orchestrator can look up the latest blessed model.
+    """
+
+    schema: str
+    columns: str
+    data_digest: str
+    artifacts: str
+    serving: str
+    checkpoints: str = ""
+    settings: str = ""
+    cache: str = ""
+    constants_from: str = ""
+    constants_digest: str = ""
+    metadata: str = ""
+    has_resolver: bool = True
+
+
 def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_uri: str, data_digest: str) -> Pipeline:
-    """The whole pipeline, with ML Metadata in SQLite below ``root``.
+    """The whole pipeline on this machine, with ML Metadata in SQLite below ``root``.
 
     Args:
       config: what to build.
       root: folder of artifacts, metadata and pushed models.
-      schema_uri: a copy of the schema at a path that changes with its content.
-      columns_uri: the same for the part of the schema that ExampleGen reads, ``schemas.columns``.
-      data_digest: changes with the data; part of ExampleGen's cache key.
+      schema_uri, columns_uri, data_digest: see ``Places``.
     """
     plan = FeaturePlan.from_schema(load_schema(schema_uri))
-    example_gen = _example_gen(config, root, columns_uri, data_digest)
+    pinned_uri, pinned_digest = stored_constants(config, plan, root)
+    places = Places(
+        schema=schema_uri,
+        columns=columns_uri,
+        data_digest=data_digest,
+        artifacts=str(root / "artifacts"),
+        serving=str(root / "serving"),
+        checkpoints=config.trainer.checkpoint_dir or str(root / "checkpoints"),
+        settings=stored_settings(config, root),
+        constants_from=pinned_uri,
+        constants_digest=pinned_digest,
+        metadata=str(root / "metadata.db"),
+    )
+    return pipeline_at(places, config, plan)
+
+
+def pipeline_at(places: Places, config: PipelineConfig, plan: FeaturePlan) -> Pipeline:
+    """The whole pipeline, reading and writing at these places; ``plan`` is the schema's."""
+    example_gen = _example_gen(config, places)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_uri)
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=places.schema)
     schema = schema_gen.outputs["schema"]
     validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
     gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code_digest=code_digest())
-    pinned_uri, pinned_digest = stored_constants(config, plan, root)
     transform = NormalizingTransform(
         examples=examples,
         schema=schema,
         splits_config=tfx.proto.SplitsConfig(analyze=["train"]),
-        constants_from=pinned_uri,
-        constants_digest=pinned_digest,
+        constants_from=places.constants_from,
+        constants_digest=places.constants_digest,
         code_digest=code_digest(),
-        cache_dir=cache_folder(config, root),
-        cache_max_bytes=config.cache.max_bytes,
-        merge_fanout=config.beam.fanout,
+        **_merging(config, places),
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
@@ -73,10 +118,10 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         seed=config.audit.seed,
         code_digest=code_digest(),
     )
-    latest = _latest_blessed_model()
+    latest = _latest_blessed_model() if places.has_resolver else None
     drift = DriftGate(
         constants=transform.outputs["constants"],
-        baseline_model=None if config.drift.baseline else latest.outputs["model"],
+        baseline_model=latest.outputs["model"] if latest and not config.drift.baseline else None,
         baseline=config.drift.baseline,
         action=config.drift.action,
         limits=config.drift.limits,
@@ -90,7 +135,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config={
-            "training": _training(config, root),
+            "training": _training(config, places.checkpoints),
             "code_digest": code_digest(),
             "model_digest": model_digest(config.trainer.model),
         },
@@ -99,12 +144,12 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
     trainer.add_upstream_node(drift)
     model = trainer.outputs["model"]
     # Only a threshold on the change needs the model before: without one, a finished evaluation stays finished.
-    compared = any(threshold.max_drop is not None for threshold in config.evaluation.thresholds)
+    compared = any(threshold.max_drop is not None for threshold in config.evaluation.thresholds) and latest is not None
     assert plan.label is not None
     evaluator = tfx.components.Evaluator(
         examples=examples,
         model=model,
-        baseline_model=latest.outputs["model"] if compared else None,
+        baseline_model=latest.outputs["model"] if latest and compared else None,
         schema=schema,
         example_splits=["eval"],
         eval_config=eval_config(config.pipeline.task, plan.label, config.evaluation.thresholds, plan.weight),
@@ -123,13 +168,13 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(root / "serving"))
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=places.serving)
         ),
     )
     pusher.add_upstream_node(parity)
     return Pipeline(
         pipeline_name=config.pipeline.name,
-        pipeline_root=str(root / "artifacts"),
+        pipeline_root=places.artifacts,
         components=[
             example_gen,
             statistics_gen,
@@ -138,7 +183,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             gate,
             transform,
             audit,
-            *([] if config.drift.baseline and not compared else [latest]),
+            *([latest] if latest and (compared or not config.drift.baseline) else []),
             drift,
             trainer,
             parity,
@@ -146,8 +191,8 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
             pusher,
         ],
         enable_cache=True,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(root / "metadata.db")
+        metadata_connection_config=(
+            tfx.orchestration.metadata.sqlite_metadata_connection_config(places.metadata) if places.metadata else None
         ),
         beam_pipeline_args=list(config.beam.args),
     )
@@ -161,19 +206,14 @@ def _latest_blessed_model() -> BaseNode:
     ).with_id("LatestBlessedModel")
 
 
-def _training(config: PipelineConfig, root: Path) -> str:
+def _training(config: PipelineConfig, checkpoints: str) -> str:
     """The JSON that ``components.trainer.options.TrainingOptions`` reads."""
     table: dict[str, Any] = {"task": config.pipeline.task, **dataclasses.asdict(config.trainer)}
-    table["checkpoint_dir"] = config.trainer.checkpoint_dir or str(root / "checkpoints")
+    table["checkpoint_dir"] = checkpoints
     return json.dumps(table, sort_keys=True)
 
 
-def cache_folder(config: PipelineConfig, root: Path) -> str:
-    """Where converted spans and their statistics are kept between runs."""
-    return config.cache.dir or str(root / "cache")
-
-
-def _example_gen(config: PipelineConfig, root: Path, columns_uri: str, data_digest: str) -> BaseComponent:
+def _example_gen(config: PipelineConfig, places: Places) -> BaseComponent:
     data = config.data
     output = tfx.proto.Output(
         split_config=tfx.proto.SplitConfig(
@@ -190,29 +230,41 @@ def _example_gen(config: PipelineConfig, root: Path, columns_uri: str, data_dige
             input_base=base,
             input_config=make_default_input_config(pattern),
             output_config=output,
-            custom_config=custom_config(content_digest=data_digest),
+            custom_config=custom_config(content_digest=places.data_digest),
             custom_executor_spec=BeamExecutorSpec(import_executor.Executor),
         ).with_id("ImportExampleGen")
     return ArrowExampleGen(
         input_base=base,
         input_config=make_default_input_config(pattern),
         output_config=output,
-        schema_uri=columns_uri,
+        schema_uri=places.columns,
         data_format=data.format,
         null_values=list(data.null_values) or None,
         require=data.require,
-        content_digest=data_digest,
+        content_digest=places.data_digest,
         code_digest=code_digest(),
-        **(_window(config, root) if has_span(data.path) else {}),
+        **(_window(config, places) if has_span(data.path) else {}),
     )
 
 
-def _window(config: PipelineConfig, root: Path) -> dict[str, Any]:
+def _window(config: PipelineConfig, places: Places) -> dict[str, Any]:
     """The options of ArrowExampleGen for a path with spans."""
     return {
         "window": config.data.window,
         "spans": config.data.spans,
         "fingerprint": config.data.fingerprint,
-        "cache_dir": cache_folder(config, root),
-        "cache_max_bytes": config.cache.max_bytes,
+        **_settings(config, places),
     }
+
+
+def _settings(config: PipelineConfig, places: Places) -> dict[str, Any]:
+    """Where a step keeps spans from run to run."""
+    if places.settings:
+        return {"settings_file": places.settings}
+    return {"cache_dir": places.cache, "cache_max_bytes": config.cache.max_bytes}
+
+
+def _merging(config: PipelineConfig, places: Places) -> dict[str, Any]:
+    """How the statistics of shards and spans become one."""
+    fanout = {} if places.settings else {"merge_fanout": config.beam.fanout}
+    return {**_settings(config, places), **fanout}

@@ -27,7 +27,7 @@ def eval_config(
     """
     by_metric = {threshold.metric: threshold for threshold in thresholds}
     metrics = [
-        tfma.MetricConfig(class_name=_CLASS_OF_METRIC[task, name], threshold=_threshold(by_metric.get(name)))
+        tfma.MetricConfig(class_name=_CLASS_OF_METRIC[task, name], threshold=metric_threshold(by_metric.get(name)))
         for name in METRICS_OF_TASK[task]
     ]
     is_text = label.dtype == "bytes"
@@ -46,13 +46,19 @@ def eval_config(
     )
 
 
+def class_of_metric(metric: str) -> frozenset[str]:
+    """TFMA's classes for a metric, one a task."""
+    return frozenset(name for (_, known), name in _CLASS_OF_METRIC.items() if known == metric)
+
+
 def _counted() -> tfma.MetricConfig:
     """TFMA blesses no model without any threshold; this one asks for a row to evaluate on."""
     at_least_one = tfma.GenericValueThreshold(lower_bound={"value": 1})
     return tfma.MetricConfig(class_name="ExampleCount", threshold=tfma.MetricThreshold(value_threshold=at_least_one))
 
 
-def _threshold(threshold: Threshold | None) -> tfma.MetricThreshold | None:
+def metric_threshold(threshold: Threshold | None) -> tfma.MetricThreshold | None:
+    """A threshold as TFMA takes it."""
     if threshold is None:
         return None
     value = change = None

@@ -4,7 +4,6 @@ Caching, drivers, executors and ML Metadata stay TFX's: each component is launch
 the compiled pipeline that holds only its node; its inputs come from ML Metadata, by the id of the run they share.
 """
 
-import dataclasses
 import datetime
 import time
 import traceback
@@ -18,20 +17,11 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import ConfigError, input_error_in
 from pipeline.failure import ComponentError, own_error
+from pipeline.node_result import NodeResult, Outputs
 from pipeline.progress import Display
-from pipeline.run_record import OutputArtifact, RunRecord
+from pipeline.run_record import RunRecord
 
-Outputs = Mapping[str, tuple[OutputArtifact, ...]]
-RowCounter = Callable[[Mapping[str, "NodeResult"], Outputs], int | None]
-
-
-@dataclasses.dataclass(frozen=True)
-class NodeResult:
-    """A finished component: "done" or "cached", its wall time, and its output artifacts by key."""
-
-    state: str
-    seconds: float
-    outputs: Outputs
+RowCounter = Callable[[Mapping[str, NodeResult], Outputs], int | None]
 
 
 def no_rows(finished: Mapping[str, NodeResult], outputs: Outputs) -> int | None:

@@ -15,6 +15,7 @@ _STYLES = {
     "cached": "green",
     "done": "green",
     "failed": "bold red",
+    "skipped": "dim",
     "stopped": "yellow",
     "not run": "dim",
 }
@@ -28,7 +29,7 @@ class Line:
 
     Attributes:
       name: the component.
-      state: waiting, running, cached, done, failed, stopped or not run.
+      state: waiting, running, cached, done, failed, skipped, stopped or not run.
       started: clock at its start, None before.
       seconds: wall time once it has ended.
       rows: rows that it read or wrote; None where unknown.

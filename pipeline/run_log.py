@@ -58,15 +58,18 @@ def to_file(root: Path) -> Iterator[RunLog]:
 
 
 @contextlib.contextmanager
-def only_if_it_fails() -> Iterator[None]:
-    """Keeps what libraries say back, and shows it on standard error where an unexpected exception ends the block."""
+def only_if_it_fails(*expected: type[Exception]) -> Iterator[None]:
+    """Keeps what libraries say back, and shows it on standard error where an unexpected exception ends the block.
+
+    InputError is always expected.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
         try:
             with contextlib.ExitStack() as undo:
                 for descriptor in (1, 2):
                     _redirect(descriptor, file.fileno(), undo)
                 yield
-        except InputError:
+        except (InputError, *expected):  # type: ignore[misc]
             raise
         except Exception:
             file.seek(0)

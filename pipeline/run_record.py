@@ -10,19 +10,11 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import DataError
+from pipeline.node_result import OutputArtifact
 
 _RESULT_PROPERTY = "__execution_result__"
 # Any other state is a failure.
 STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached", mlmd.Execution.RUNNING: "running"}
-
-
-@dataclasses.dataclass(frozen=True)
-class OutputArtifact:
-    """One artifact: its address, type name (``Examples``, ``Model``, ...) and properties by name."""
-
-    uri: str
-    type_name: str
-    properties: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

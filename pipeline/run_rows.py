@@ -5,9 +5,8 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from pipeline.node_runner import NodeResult, Outputs
+from pipeline.node_result import NodeResult, OutputArtifact, Outputs
 from pipeline.run_constants import constants_of
-from pipeline.run_record import OutputArtifact
 
 # Custom properties of an Examples artifact that ArrowExampleGen wrote.
 ROWS_READ, ROWS_LEFT_OUT = "rows_read", "rows_left_out"

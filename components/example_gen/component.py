@@ -1,8 +1,6 @@
 """ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers, or by folders of images."""
 
-import posixpath
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from tfx.components.example_gen import component, utils
@@ -14,8 +12,7 @@ from components.errors import ConfigError
 from components.example_gen.custom_options import custom_config
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
-from components.example_gen.image_folder import FORMAT
-from components.example_gen.span_pattern import check_pattern, glob_of, window_of
+from components.example_gen.span_pattern import base_and_pattern, check_pattern, glob_of, window_of
 
 # A table split without further word: 4 of 5 rows to train, by hash.
 DEFAULT_BUCKETS = {"train": 4, "eval": 1}
@@ -48,6 +45,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         fingerprint: Literal["content", "stat"] = "content",
         cache_dir: str = "",
         cache_max_bytes: int = DEFAULT_MAX_BYTES,
+        settings_file: str = "",
     ) -> None:
         """Describes the node.
 
@@ -67,6 +65,8 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           fingerprint: what tells that a span has changed: its bytes, or ``stat``, names, sizes and times.
           cache_dir: where converted spans are kept, so that only new and changed ones are read; a path or URI.
           cache_max_bytes: of all that lies below it; what was not used for longest leaves first.
+          settings_file: ``components.step_settings``, read when the step runs: its cache counts, and is no part of
+            TFX's cache key.
 
         Raises:
           ConfigError: a window without a span pattern, or a cache without ``code_digest``.
@@ -81,10 +81,10 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         bounds = window_of(window or 0, spans)
         if window is not None or spans:
             input_config, patterns = _hidden(input_config)
-        if cache_dir and not code_digest:
+        if (cache_dir or settings_file) and not code_digest:
             raise ConfigError(
-                f"cache_dir {cache_dir!r} needs a code_digest, so that what older code has converted is not used. "
-                "Give a digest or a version of the code that is installed."
+                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code converted is "
+                "not used. Give a digest or a version of the code that is installed."
             )
         super().__init__(
             input_base=input_base,
@@ -104,6 +104,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
                 fingerprint=fingerprint if patterns else None,
                 cache_dir=(cache_dir or None) if patterns else None,
                 cache_max_bytes=cache_max_bytes if patterns and cache_dir else None,
+                settings_file=(settings_file or None) if patterns else None,
             ),
         )
 
@@ -128,21 +129,3 @@ def default_output_config() -> example_gen_pb2.Output:
             ]
         )
     )
-
-
-def base_and_pattern(path: str, data_format: str = "csv") -> tuple[str, str]:
-    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
-
-    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for
-    a file.
-    """
-    if data_format == FORMAT:
-        return path.rstrip("/"), "*/*"
-    parts = path.rstrip("/").split("/")
-    wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
-    if wild is None:
-        is_file = "." in parts[-1] and not path.endswith("/") if "://" in path else Path(path).is_file()
-        wild = len(parts) - 1 if is_file else None
-    if wild is None:
-        return path, "*"
-    return "/".join(parts[:wild]) or ("/" if path.startswith("/") else "."), posixpath.join(*parts[wild:])

@@ -7,14 +7,16 @@ version counts.
 
 import dataclasses
 import datetime
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from components.errors import ConfigError, DataError
+from components.span_files import EPOCH
 
 _SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::([^}]*))?\}")
 _DATE = ("YYYY", "MM", "DD")
-_EPOCH = datetime.date(1970, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,11 @@ def has_span(path: str) -> bool:
     return bool(_SPEC.search(path))
 
 
+def dated(patterns: Iterable[str]) -> bool:
+    """Whether the spans of all these patterns are dates."""
+    return all("{YYYY}" in pattern for pattern in patterns)
+
+
 def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
     """The window of a configuration: the newest so many spans, or those from the first to the last bound.
 
@@ -68,6 +75,24 @@ def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
     if first > last:
         raise ConfigError(f"spans must be the first and the last one but {bounds[0]} comes after {bounds[1]}.")
     return Window(0, first, last)
+
+
+def base_and_pattern(path: str, data_format: str = "csv") -> tuple[str, str]:
+    """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
+
+    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for
+    a file.
+    """
+    if data_format == "images":
+        return path.rstrip("/"), "*/*"
+    parts = path.rstrip("/").split("/")
+    wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
+    if wild is None:
+        is_file = "." in parts[-1] and not path.endswith("/") if "://" in path else Path(path).is_file()
+        wild = len(parts) - 1 if is_file else None
+    if wild is None:
+        return path, "*"
+    return "/".join(parts[:wild]) or ("/" if path.startswith("/") else "."), posixpath.join(*parts[wild:])
 
 
 def check_pattern(pattern: str) -> None:
@@ -106,7 +131,7 @@ def span_of_match(match: re.Match[str], path: str) -> int:
         return int(groups["SPAN"])
     written = "-".join(groups[part] for part in _DATE)
     try:
-        span = (datetime.date.fromisoformat(written) - _EPOCH).days
+        span = (datetime.date.fromisoformat(written) - EPOCH).days
     except ValueError as error:
         raise DataError(f"{path}: {written} is no date. Rename it.") from error
     if span < 0:
@@ -129,7 +154,7 @@ def _number_of(bound: str) -> int:
     if re.fullmatch("[0-9]+", bound):
         return int(bound)
     try:
-        return (datetime.date.fromisoformat(bound) - _EPOCH).days
+        return (datetime.date.fromisoformat(bound) - EPOCH).days
     except ValueError as error:
         raise ConfigError(f"A span is a number or a date as 2013-01-31 but is {bound!r}.") from error
 

@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
+from components.local_runner import LOCAL_RUNNER_ARG, NO_PACKAGE_ARG
 from components.parity import ways
 from components.parity.edge_rows import edge_rows
 from components.parity.images import comparable_rows
@@ -17,12 +18,6 @@ from components.parity.reference import Row
 from components.parity.serve_check import first_records, row_of
 from components.parity.served_rows import ServedRows
 from components.verdict import Verdict
-
-# In this process, with this graph: Beam's in-process runner, which downloads nothing.
-_LOCAL = (
-    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
-    "--sdk_container_image=unused",
-)
 
 
 def check_parity(
@@ -82,7 +77,9 @@ def _compared(
 ) -> Verdict:
     examples = [row_of(text) for text in texts]
     for_beam = ways.rows_for_beam(frozen.plan, examples)
-    on_beam = ways.by_beam(graph, schema, frozen.plan, [texts[at] for at in for_beam], _LOCAL)
+    # In this process, with this graph.
+    beam_args = (LOCAL_RUNNER_ARG, NO_PACKAGE_ARG)
+    on_beam = ways.by_beam(graph, schema, frozen.plan, [texts[at] for at in for_beam], beam_args)
     mapped = ways.by_map(frozen, records)
     check, served = process.result()
     carried = {feature.name for feature in frozen.plan.served}

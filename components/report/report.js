@@ -192,6 +192,14 @@
     return [element("h4", {}, title), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table), note];
   };
 
+  const compared = ([check, headings, rows]) => {
+    const title = `${check}: numbers compared`;
+    const head = element("tr", {}, ...headings.map((text) => element("th", { scope: "col", class: text ? "number" : "" }, text || "number")));
+    const body = rows.map(([what, ...cells]) => element("tr", {}, element("th", { scope: "row" }, what), ...cells.map((cell) => element("td", { class: "number" }, cell))));
+    const table = element("table", {}, element("caption", { class: "hidden" }, title), element("thead", {}, head), element("tbody", {}, ...body));
+    return [element("h4", {}, title), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table)];
+  };
+
   const single = (row) => HEADINGS.map((text, at) => [text, row[at], at]).filter(([text, value]) => text && value !== null)
     .map(([text, value, at]) => [text, at < 6 ? whole(value) : exact(value)]);
 
@@ -212,6 +220,7 @@
     if (feature.role) lists.push(["Settings", settings]);
     lists.push(...feature.measured);
     parts.push(element("div", { class: "columns" }, ...lists.map(([title, list]) => element("div", {}, element("h4", {}, title), pairs(list)))));
+    (feature.numbers || []).forEach((each) => parts.push(...compared(each)));
     if (rows.length > 1 || feature.more) parts.push(...statistics("Constants by element", rows, feature.more, "element"));
     if (feature.keys) parts.push(...statistics("Constants by key, the most frequent first", feature.keys, feature.moreKeys, "key"));
     return { parts: parts.filter(Boolean), start: () => charts.forEach((chart) => chart.start()) };

@@ -24,6 +24,7 @@ def fit_by_steps(
     trained: int,
     epochs: int,
     steps_in_epoch: int,
+    total: int,
     validation_freq: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
@@ -37,6 +38,7 @@ def fit_by_steps(
       streams: with the batch size of all replicas together.
       trained: steps behind us.
       epochs, steps_in_epoch, validation_freq: as of ``fit``.
+      total: steps of all epochs; the last one may have fewer.
       callbacks: called at the beginning and end of training and epoch, and after each step.
     """
     strategy = model.distribute_strategy
@@ -52,7 +54,7 @@ def fit_by_steps(
         model.reset_metrics()
         listeners.on_epoch_begin(epoch)
         behind = max(0, trained - epoch * steps_in_epoch)
-        for step in range(steps_in_epoch - behind):
+        for step in range(min(steps_in_epoch, total - epoch * steps_in_epoch) - behind):
             train_step(next(stream))
             listeners.on_train_batch_end(step)
         logs = _results(model)

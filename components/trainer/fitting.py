@@ -25,24 +25,26 @@ class Schedule:
     """How long a training goes on; its steps are counted from its beginning, over all epochs.
 
     Attributes:
-      epochs: passes over the training split.
+      epochs: passes over the training split, the last one of ``total`` steps in all.
       steps_in_epoch: batches that hold the training split, the last one filled up from the next pass.
+      total: steps, at most ``options.steps`` where that is not 0.
       validation_freq: epochs from one validation to the next.
     """
 
     epochs: int
     steps_in_epoch: int
+    total: int
     validation_freq: int
 
     @classmethod
     def of(cls, rows: int, options: TrainingOptions, steps_at_once: int = 1) -> "Schedule":
-        """For ``rows`` of training; an epoch is a multiple of the steps that a model takes at once."""
-        steps = math.ceil(rows / options.batch_size)
-        return cls(
-            options.epochs,
-            math.ceil(steps / steps_at_once) * steps_at_once,
-            max(1, options.epochs // _VALIDATIONS),
-        )
+        """For ``rows`` of training; an epoch, and all of it, is a multiple of the steps that a model takes at once."""
+        in_epoch = math.ceil(math.ceil(rows / options.batch_size) / steps_at_once) * steps_at_once
+        total = options.epochs * in_epoch
+        if options.steps:
+            total = min(total, math.ceil(options.steps / steps_at_once) * steps_at_once)
+        epochs = math.ceil(total / in_epoch)
+        return cls(epochs, in_epoch, total, max(1, epochs // _VALIDATIONS))
 
 
 class Progress(keras.callbacks.Callback):
@@ -51,7 +53,7 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, schedule: Schedule, trained: int, best: BestWeights | None, checkpoints: Checkpoints) -> None:
         """``trained`` is the number of steps behind us, 0 at the beginning."""
         super().__init__()
-        self._steps_in_epoch = schedule.steps_in_epoch
+        self._schedule = schedule
         self._trained = trained
         self._epoch_from = trained
         self._best = best
@@ -64,7 +66,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a checkpoint if one is due; Keras counts ``batch`` from the beginning of its own epoch."""
         self._trained = self._epoch_from + batch + 1
-        if self._trained % self._steps_in_epoch:
+        if self._trained % self._schedule.steps_in_epoch and self._trained < self._schedule.total:
             self._checkpoints.save_if_due(self._trained)
         else:
             # The rest of an epoch has fewer steps than Keras would take. Nothing is taken from the stream too many.
@@ -99,12 +101,12 @@ def fit(model: keras.Model, streams: Streams, options: TrainingOptions, checkpoi
     require_same_position(strategy, trained)
     schedule = Schedule.of(streams.frozen.constants.rows, options, model.steps_per_execution if by_keras else 1)
     if trained:
-        total = schedule.epochs * schedule.steps_in_epoch
-        logging.info("Resuming at step %d of %d from %s.", trained, total, checkpoint_folder)
+        logging.info("Resuming at step %d of %d from %s.", trained, schedule.total, checkpoint_folder)
     callbacks: list[Any] = [Progress(schedule, trained, best, checkpoints)]
-    # A resumed epoch is no pass over all rows, and neither is a worker's share.
+    # A resumed epoch is no pass over all rows, and neither is a worker's share, or fewer steps than an epoch has.
     check = None
-    if by_keras and not trained and options.fed_check != "off":
+    whole = not trained and schedule.total >= schedule.steps_in_epoch
+    if by_keras and whole and options.fed_check != "off":
         check = FedCheck(streams.frozen.constants, options, log_dir)
         callbacks.append(check)
     if is_chief(strategy):
@@ -128,6 +130,7 @@ def fit(model: keras.Model, streams: Streams, options: TrainingOptions, checkpoi
             trained=trained,
             epochs=schedule.epochs,
             steps_in_epoch=schedule.steps_in_epoch,
+            total=schedule.total,
             validation_freq=schedule.validation_freq,
             callbacks=callbacks,
         )

@@ -69,7 +69,8 @@ def normalized_dataset(
       skip_batches: leaves out the first batches (of all workers, if sharded by batch) before they are parsed, to go on
         where another iterator stopped.
       skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; their number and the
-        first of them are logged, and ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
+        first of them are logged, and ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error, but
+        for a gzip file that was cut between records or within a header: TensorFlow takes it for complete.
       private_threads: size of a thread pool of the dataset's own; 0 shares TensorFlow's.
 
     Raises:

@@ -34,6 +34,7 @@ class TrainingOptions:
     checkpoint_dir: str = ""
     checkpoint_steps: int = 200
     early_stopping: int = 0
+    steps: int = 0
     strategy: Strategy = "single"
     keras_export: bool = False
     fed_check: FedCheck = "block"
@@ -81,6 +82,7 @@ class TrainingOptions:
             "hidden_units": (all(units >= 1 for units in self.hidden_units), "widths of at least 1"),
             "dropout": (0 <= self.dropout < 1, "at least 0 and less than 1"),
             "checkpoint_steps": (self.checkpoint_steps >= 1, "at least 1"),
+            "steps": (self.steps >= 0, "at least 0"),
             "early_stopping": (self.early_stopping >= 0, "at least 0"),
             "strategy": (self.strategy in get_args(Strategy), strategies),
             "fed_check": (self.fed_check in get_args(FedCheck), checks),

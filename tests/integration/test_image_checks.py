@@ -13,6 +13,7 @@ from pictures import Array, arrays, jpeg, png, schema
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components import FrozenTransform, NormalizationConstants, analyze, normalized_dataset
+from components.audit.account import Shard
 from components.audit.audit import Evidence, audit
 from components.drift.gate import Limits, drift_verdict
 from components.feature_plan import FeaturePlan
@@ -55,7 +56,8 @@ def frozen(files: list[str]) -> FrozenTransform:
 
 def audited(frozen: FrozenTransform, files: list[str], sample_bytes: int = 1 << 30) -> Verdict:
     rows = statistics_pb2.DatasetFeatureStatistics(num_examples=frozen.constants.rows)
-    return audit(frozen, Evidence(files, {"train": rows}, "train", sample_bytes, 0))
+    shards = [Shard(file, "train", Path(file).stat().st_size) for file in files]
+    return audit(frozen, Evidence(shards, {"train": [rows]}, ["train"], sample_bytes, 0))
 
 
 def changed(frozen: FrozenTransform, **arrays: Any) -> FrozenTransform:

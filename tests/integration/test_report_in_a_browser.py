@@ -104,6 +104,15 @@ def test_a_row_opens_by_key_and_draws_raw_and_normalized(opened: Any) -> None:
     assert opened.find_elements("css selector", "tr.panel") == []
 
 
+def test_what_the_audit_compared_is_a_table_of_the_feature(opened: Any) -> None:
+    button = opened.find_element("css selector", "#table tbody tr[data-at='4'] button")
+    button.send_keys("\n")
+    table = opened.find_element("css selector", "tr.panel [aria-label='Audit: numbers compared'] table")
+    cells = [row.text.split() for row in table.find_elements("css selector", "tbody > tr")]
+    button.send_keys("\n")
+    assert cells[:2] == [["count", "28", "0"], ["mean", "1.5", "1.25", "0.25", *HOSTILE.split()]]
+
+
 def test_a_word_that_is_markup_is_drawn_as_it_is(opened: Any) -> None:
     opened.find_element("css selector", "#table tbody tr[data-at='1'] button").send_keys("\n")
     chart = opened.find_element("css selector", "tr.panel .chart")

@@ -72,6 +72,22 @@ def test_the_same_training_twice_is_the_same_to_the_bit(table: Path, tmp_path: P
         assert first.tobytes() == second.tobytes()
 
 
+@pytest.mark.parametrize("strategy", ["single", "mirrored"])
+@pytest.mark.parametrize(("steps", "trained"), [(7, 7), (27, 27), (40, 40), (1000, 60)])
+def test_steps_end_a_training_wherever_its_epoch_is(
+    table: Path, tmp_path: Path, steps: int, trained: int, strategy: str
+) -> None:
+    options = dataclasses.replace(TRAINING, steps=steps, strategy=strategy)
+    streams = streams_of(table)
+    with strategy_of(strategy).scope():
+        model = model_for(streams, options)
+    fit(model, streams, options, "", str(tmp_path))
+    assert int(model.optimizer.iterations.numpy()) == trained
+    assert len(scalars(tmp_path / "validation", "epoch_loss")) == -(-trained // 20)
+    # Less than a pass cannot have the mean of all rows.
+    assert (tmp_path / "fed.json").exists() == (strategy == "single" and trained >= 20)
+
+
 def test_early_stopping_ends_with_the_weights_of_the_lowest_validation_loss(table: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(TRAINING, learning_rate=0.5, epochs=20, early_stopping=1)
     streams = streams_of(table)

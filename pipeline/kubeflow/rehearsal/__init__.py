@@ -1,0 +1,1 @@
+"""Runs a compiled job on this machine, every task as its backend would."""

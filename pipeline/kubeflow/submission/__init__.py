@@ -1,0 +1,1 @@
+"""A compiled job, handed to Vertex AI or Kubeflow Pipelines."""
