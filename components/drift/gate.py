@@ -204,8 +204,8 @@ def _allowed(limit: float, error: float, unit: str) -> str:
 def _figures(change: FeatureChange) -> dict[str, Any]:
     """What was compared, each of the shape of the statistics."""
     table: dict[str, Any] = {
-        "missing_rate": [rate.tolist() for rate in change.missing_rate],
-        "nonfinite_rate": [rate.tolist() for rate in change.nonfinite_rate],
+        name: {"before": before.tolist(), "after": after.tolist()}
+        for name, (before, after) in (("missing_rate", change.missing_rate), ("nonfinite_rate", change.nonfinite_rate))
     }
     if change.moments is not None:
         table["mean_shift"] = change.moments.mean_shift.tolist()

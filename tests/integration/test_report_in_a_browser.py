@@ -1,5 +1,6 @@
 """The report in headless Chromium: it sorts, filters, opens a feature, fits a phone, and logs no error."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -149,6 +150,18 @@ def test_2000_features_are_sorted_and_searched_in_an_instant(opened: Any) -> Non
     taken = opened.execute_script(measure)
     print(taken)
     assert max(taken.values()) < 500  # milliseconds, with room for a busy machine
+
+
+def test_headings_skip_no_level_and_no_two_landmarks_have_one_name(opened: Any) -> None:
+    opened.execute_script("document.querySelector('#table tbody tr[data-at=\"3\"] button').click()")
+    levels = opened.execute_script("return [...document.querySelectorAll('h1,h2,h3,h4,h5')].map(h => +h.tagName[1])")
+    assert levels[0] == 1 and 3 in levels
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    named = opened.execute_script(
+        "return [...document.querySelectorAll('section, nav, [role=region]')]"
+        ".map(e => e.getAttribute('aria-labelledby') || e.getAttribute('aria-label'))"
+    )
+    assert len(named) > 5 and len(set(named)) == len(named)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
