@@ -35,7 +35,7 @@ class ServeCheck(Agreement):
 
 
 def serve_check(model: str, data: str, rows: int) -> ServeCheck:
-    """Compares the first rows of TFRecord files (a file, a folder or a glob) in a model's signatures; fewer of large images.
+    """Compares the first rows of TFRecord files (file, folder or glob) in a model's signatures; fewer of large images.
 
     Raises:
       DataError: no model with constants there, no such file, or a record that cannot be read.
