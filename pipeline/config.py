@@ -113,8 +113,8 @@ class AuditSection:
     """How much of the data the audit recounts.
 
     Attributes:
-      sample_bytes: of the training split's files; whole shards, at least one; 0 recounts nothing. 1 GiB takes 80 CPU
-        seconds (1.3 were measured for 18 MB of flights); a smaller split is recounted whole.
+      sample_bytes: of the training split's files; whole shards, at least one; 0 recounts nothing. 1 GiB takes about 110
+        CPU seconds (11 µs were measured for a row of 20 columns in 106 bytes); a smaller split is recounted whole.
       seed: of the choice of shards.
     """
 

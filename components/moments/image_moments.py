@@ -24,7 +24,7 @@ WIDENING = FULL[16] // FULL[8]
 
 _MIDDLE = 128
 _ROWS = 255
-_WIDTH = 1_536  # samples in a row, for 1, 3 and 4 channels: wide enough for NumPy, and 255 rows fit into a core's cache
+_WIDTH = 3_072  # samples in a row, for 1, 3 and 4 channels: what NumPy adds at once; 255 rows stay in the cache
 _BLOCK = 1 << 20  # samples of 16 bits at once: int64 copies of 8 MiB
 
 Integers = npt.NDArray[np.int64]

@@ -20,6 +20,9 @@ from components.parity.reference import Row
 from components.parity.served_rows import ServedRows
 from components.verdict import Verdict
 
+# In this process, with this graph.
+_LOCAL = (LOCAL_RUNNER_ARG, NO_PACKAGE_ARG)
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:

@@ -4,22 +4,21 @@ import os
 import tempfile
 from pathlib import Path
 
-from pipeline.bundled_images import SETS
 from pipeline.datasets import prepare
 from pipeline.kubeflow.uris import BUNDLED
 
 
-def bundled_file(place: str) -> str:
-    """The path of ``bundled:<data set>``, a file or a folder, which is written first; its times are those of no clock.
+def bundled_path(place: str, data_format: str) -> str:
+    """The file or folder of ``bundled:<data set>``, which is written first; its times are those of no clock.
 
-    The times enter ExampleGen's fingerprint of the data: a file that is made anew must look like the one before.
+    Times enter ExampleGen's fingerprint of the data: files that are made anew must look like those before.
 
     Raises:
       ConfigError: no such data set, or the package that it comes from is not installed.
     """
     dataset = place.removeprefix(BUNDLED)
-    path = os.path.join(tempfile.mkdtemp(prefix="tfx-norm-"), dataset if dataset in SETS else f"{dataset}.csv")
+    path = Path(tempfile.mkdtemp(prefix="tfx-norm-")) / (f"{dataset}.csv" if data_format == "csv" else dataset)
     prepare(dataset, path)
-    for each in (Path(path), *Path(path).rglob("*")):
-        os.utime(each, (0, 0))
-    return path
+    for made in (path, *path.rglob("*")):
+        os.utime(made, (0, 0))
+    return str(path)

@@ -112,12 +112,12 @@ def without_the_model_before(config: PipelineConfig) -> tuple[PipelineConfig, st
         for threshold in config.evaluation.thresholds
         if threshold.min is not None or threshold.max is not None
     )
-    lost = [f"evaluation max_drop of {t.metric}" for t in config.evaluation.thresholds if t.max_drop is not None]
+    lost = [f"the threshold max_drop of {t.metric}" for t in config.evaluation.thresholds if t.max_drop is not None]
     if not config.drift.baseline and config.drift.action != "off":
-        lost.append("DriftGate without drift_baseline")
+        lost.append("a baseline for DriftGate (unless drift_baseline names one)")
     evaluation = dataclasses.replace(config.evaluation, thresholds=thresholds)
     note = (
-        f"In the YAML, {' and '.join(lost)} compare nothing: open-source Kubeflow cannot look up the model before."
+        f"The YAML is without {' and '.join(lost)}: open-source Kubeflow cannot look up the model before."
         if lost
         else None
     )

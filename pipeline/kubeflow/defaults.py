@@ -23,7 +23,7 @@ def data_place(config: PipelineConfig, given: Mapping[str, str]) -> str:
     if config.data.format == "bigquery":
         return ""
     if "data_path" in given or config.kubeflow.data:
-        return given.get("data_path", config.kubeflow.data)
+        return _in_a_step("data_path", given.get("data_path", config.kubeflow.data))
     if config.data.dataset:
         return f"{BUNDLED}{config.data.dataset}"
     _refuse_local("data.path", config.data.path, "data_path", "kubeflow.data")
@@ -37,7 +37,7 @@ def schema_place(config: PipelineConfig, given: Mapping[str, str]) -> str:
       ConfigError: the configuration names a path that only this machine has.
     """
     if "schema" in given or config.kubeflow.schema:
-        return given.get("schema", config.kubeflow.schema)
+        return _in_a_step("schema", given.get("schema", config.kubeflow.schema))
     if "://" in config.data.schema:
         return config.data.schema
     in_package = packaged(config.data.schema, _OURS)
@@ -94,6 +94,15 @@ def image_name(image: str) -> str:
     if not image or image != image.strip() or any(mark.isspace() for mark in image):
         raise ConfigError(f"--image must be an image's name, such as REGISTRY/REPOSITORY:TAG, but is {image!r}.")
     return image
+
+
+def _in_a_step(parameter: str, place: str) -> str:
+    """A place that a person says the steps have."""
+    if not is_elsewhere(place) and not os.path.isabs(place):
+        raise ConfigError(
+            f"{parameter} = {place!r} must be a URI or an absolute path: a step has a working folder of its own."
+        )
+    return place
 
 
 def _refuse_local(key: str, place: str, parameter: str, in_file: str) -> None:

@@ -77,11 +77,12 @@ def with_parameters(executor_input: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_file_based(executor: str, executor_input: Mapping[str, Any]) -> bool:
+    if "input_base" not in executor_input["inputs"]["parameterValues"]:
+        return False
     from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
     from tfx.utils import import_utils
 
-    reads_files = "input_base" in executor_input["inputs"]["parameterValues"]
-    return reads_files and issubclass(import_utils.import_class_by_path(executor), BaseExampleGenExecutor)
+    return issubclass(import_utils.import_class_by_path(executor), BaseExampleGenExecutor)
 
 
 def _exists(path: str) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 from components.errors import ConfigError
 from components.example_gen.span_pattern import base_and_pattern, glob_of, has_span, window_of
 from pipeline.config import PipelineConfig, Threshold
-from pipeline.kubeflow.uris import resolved
+from pipeline.kubeflow.bundled import bundled_path
+from pipeline.kubeflow.uris import BUNDLED, resolved
 
 PREFIX = "runtime_"  # of a step's inputs, so that none is taken for a property of the component
 Value = str | int | float
@@ -125,7 +126,7 @@ def applied(properties: Mapping[str, Any], values: Mapping[str, Any], outputs: M
       ConfigError: an unknown parameter, or a value that the step cannot use.
     """
     changed = dict(properties)
-    # The backends keep no order; spans need the path and the window before them.
+    # The backends keep no order; a cache needs the path before it, bounds the window.
     known = [name for name in _RULES if name in values]
     for name in known:
         _RULES[name](changed, values[name], outputs)
@@ -141,14 +142,11 @@ def _leave(properties: Properties, value: Any, outputs: Mapping[str, str]) -> No
 
 
 def _set_data_path(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
-    path = value
-    if value.startswith("bundled:"):
-        from pipeline.kubeflow.bundled import bundled_file
-
-        path = bundled_file(value)
-    base, pattern = base_and_pattern(path, _custom(properties).get("data_format", "csv"))
-    properties["input_base"] = base
     custom = _custom(properties)
+    data_format = custom.get("data_format", "")
+    path = bundled_path(value, data_format) if value.startswith(BUNDLED) else value
+    base, pattern = base_and_pattern(path, data_format)
+    properties["input_base"] = base
     custom.pop("span_patterns", None)
     if has_span(pattern):
         custom["span_patterns"] = [pattern]
@@ -186,7 +184,7 @@ def _set_spans(properties: Properties, value: str, outputs: Mapping[str, str]) -
     for key, bound in (("first_span", bounds.first), ("last_span", bounds.last)):
         custom.pop(key, None)
         if bound is not None:
-            custom |= {key: bound, "window": 0}
+            custom[key] = bound
     _put_custom(properties, custom)
 
 

@@ -137,6 +137,34 @@ def test_any_other_error_is_raised(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         entrypoint.main(arguments(STATISTICS_GEN, tmp_path / "o.json", "gs://b"))
 
 
+def test_the_executor_reads_the_window_that_the_parameters_say() -> None:
+    from tfx.utils import proto_utils
+
+    from components.example_gen.custom_options import custom_config, options_of
+    from components.example_gen.span_pattern import Window
+    from components.example_gen.window import WindowOptions
+    from pipeline.kubeflow.parameters import applied
+
+    compiled = {
+        "input_base": "gs://b",
+        "input_config": '{"splits": [{"pattern": "day-*.csv"}]}',
+        "custom_config": proto_utils.proto_to_json(custom_config(span_patterns=["day-{SPAN}.csv"], window=28)),
+    }
+
+    def window(**values: Any) -> WindowOptions:
+        changed = applied(compiled, values, {})
+        found = WindowOptions.of(options_of(changed), changed["input_base"])
+        assert found is not None
+        return found
+
+    assert window(data_path="gs://c/in/{SPAN}.csv").patterns == ("gs://c/in/{SPAN}.csv",)
+    assert window(window=3.0).window == Window(3)
+    assert window(window=0.0, spans="1970-01-03,5").window == Window(0, 2, 5)
+    cache = window(cache_dir="gs://b/cache").cache
+    assert cache is not None
+    assert cache.folder == "gs://b/cache"
+
+
 def test_a_threshold_is_the_evaluations(tmp_path: Path) -> None:
     from tfx.utils import proto_utils
 

@@ -99,6 +99,16 @@ def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(
     assert fake.calls == []
 
 
+def test_values_and_root_of_a_compiled_job_are_sent_with_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    job = tmp_path / "toy.json"
+    own = {"gcsOutputDirectory": "gs://own/root", "parameterValues": {"rate": 0.5, "region": "eu"}}
+    job.write_text(json.dumps({"pipelineSpec": toy_spec(), "runtimeConfig": own}))
+
+    printed = dry_run(capfd, str(job), *VERTEX[:6], "--param", "region=us")
+
+    assert printed["body"]["runtimeConfig"] == {**own, "parameterValues": {"rate": 0.5, "region": "us"}}
+
+
 def test_no_cache_is_in_every_task(capfd: pytest.CaptureFixture[str]) -> None:
     printed = dry_run(capfd, FLIGHTS_YAML, *KFP, "--no-cache")
 

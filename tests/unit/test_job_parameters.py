@@ -1,6 +1,7 @@
 """What each runtime parameter changes in the execution properties of a step."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def test_a_path_becomes_a_folder_and_a_pattern(tmp_path: Path) -> None:
         assert (changed["input_base"], pattern(changed)) == (base, name)
         assert options(changed) == {"data_format": "csv", "schema_uri": "old"}
     assert EXAMPLE_GEN["input_base"] == "nowhere"
+
+
+def test_a_bundled_data_set_is_made_in_the_step_and_always_looks_the_same() -> None:
+    for _ in range(2):
+        changed = applied(EXAMPLE_GEN, {"data_path": "bundled:flights_small"}, {})
+        made = Path(changed["input_base"]) / pattern(changed)
+        assert made.name == "flights_small.csv"
+        assert (made.stat().st_size, made.stat().st_mtime) == (2_097_308, 0)
+        shutil.rmtree(made.parent)
+    with pytest.raises(ConfigError, match="Unknown bundled data set 'cats'"):
+        applied(EXAMPLE_GEN, {"data_path": "bundled:cats"}, {})
 
 
 def test_a_path_with_spans_is_hidden_from_tfx_and_shown_to_the_executor() -> None:
@@ -99,7 +111,7 @@ def test_models_go_where_asked_or_beside_the_artifact() -> None:
 def test_a_cache_folder_is_a_property_of_the_transform_and_an_option_of_spans() -> None:
     assert applied({"cache_dir": "old"}, {"cache_dir": ""}, {}) == {"cache_dir": ""}
     assert "cache_dir" not in options(applied(EXAMPLE_GEN, {"cache_dir": "gs://b/c"}, {}))
-    spans = {"data_path": "gs://b/{SPAN}.csv", "cache_dir": "gs://b/c"}
+    spans = {"cache_dir": "gs://b/c", "data_path": "gs://b/{SPAN}.csv"}
     assert options(applied(EXAMPLE_GEN, spans, {}))["cache_dir"] == "gs://b/c"
 
 

@@ -57,7 +57,7 @@ def test_without_a_resolver_what_compares_with_the_model_before_is_left_out_and_
     alone, note = without_the_model_before(config)
     assert [(t.metric, t.min, t.max_drop) for t in alone.evaluation.thresholds] == [("auc", 0.8, None)]
     assert note is not None
-    assert "max_drop of auc and DriftGate" in note
+    assert "without the threshold max_drop of auc and a baseline for DriftGate" in note
     silent = dataclasses.replace(alone, drift=dataclasses.replace(config.drift, baseline="gs://b/model"))
     assert without_the_model_before(silent) == (silent, None)
 
@@ -84,6 +84,8 @@ def test_a_path_of_this_machine_is_refused_unless_it_is_said_where_the_steps_fin
         defaults.schema_place(config, {})
     assert defaults.data_place(config, {"data_path": "/mnt/x.csv"}) == "/mnt/x.csv"
     assert defaults.schema_place(config, {"schema": "/mnt/s.pbtxt"}) == "/mnt/s.pbtxt"
+    with pytest.raises(ConfigError, match="must be a URI or an absolute path"):
+        defaults.data_place(config, {"data_path": "x.csv"})
     told = dataclasses.replace(config, kubeflow=KubeflowSection(data="/mnt/x.csv", schema="package:mine/s.pbtxt"))
     assert (defaults.data_place(told, {}), defaults.schema_place(told, {})) == ("/mnt/x.csv", "package:mine/s.pbtxt")
     remote = config_at(tmp_path, path="gs://b/*.csv", schema="gs://b/s.pbtxt")
@@ -188,6 +190,15 @@ def test_a_rehearsal_writes_nothing_where_the_job_would(tmp_path: Path) -> None:
     values = {"serving_dir": "gs://b/serving", "checkpoint_dir": "", "cache_dir": "gs://b/c", "epochs": 1}
     here = values_for_here(values, {"cache_dir": "gs://b/c"}, tmp_path)
     assert here == {**values, "serving_dir": f"{tmp_path}/serving"}
+
+
+def test_a_relative_path_is_one_of_the_folder_where_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, expected in (("in/x.csv", f"{tmp_path}/in/x.csv"), ("/in/x.csv", "/in/x.csv"), ("gs://b/x", "gs://b/x")):
+        assert values_for_here({"data_path": path}, {"data_path": path}, tmp_path) == {"data_path": expected}
+    assert values_for_here({"data_path": "bundled:flights"}, {}, tmp_path) == {"data_path": "bundled:flights"}
 
 
 def test_both_forms_of_a_job_are_read_and_anything_else_is_refused(tmp_path: Path) -> None:

@@ -303,6 +303,14 @@ def test_the_prefix_runs_the_command_with_the_steps_environment_alone(tmp_path: 
     assert (tmp_path / "step.log").read_text() == "in reg/im:2\n1 2\n"
 
 
+def test_a_prefix_is_found_from_the_folder_where_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in-image.sh").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "in-image.sh").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    Commands(tmp_path, {}, "./in-image.sh").run("step", ["echo", "hello"], "i", {})
+    assert (tmp_path / "step.log").read_text() == "hello\n"
+
+
 def test_a_failed_command_says_its_own_error(tmp_path: Path) -> None:
     commands = Commands(tmp_path, {})
     with pytest.raises(CommandError, match=r"^ZeroDivisionError: division by zero$"):

@@ -61,8 +61,9 @@ class Commands:
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch, tempfile.TemporaryDirectory() as folder:
             if self.prefix:
                 # The program before the image gets this process's environment, the step gets its own alone.
-                before = shlex.split(self.prefix.replace("{image}", image))
-                full = [*before, *(["env", *(f"{k}={v}" for k, v in own.items())] if own else []), *argv]
+                program, *before = shlex.split(self.prefix.replace("{image}", image))
+                program = os.path.abspath(program) if os.sep in program else program
+                full = [program, *before, *(["env", *(f"{k}={v}" for k, v in own.items())] if own else []), *argv]
                 environment = os.environ
             else:
                 full = list(argv)

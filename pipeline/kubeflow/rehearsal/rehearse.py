@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from pipeline.kubeflow.rehearsal.lookups import title_of
 from pipeline.kubeflow.rehearsal.records import Records
 from pipeline.kubeflow.rehearsal.values import job_values
 from pipeline.kubeflow.support import require_kubeflow
+from pipeline.kubeflow.uris import is_elsewhere
 from pipeline.local import session
 from pipeline.node_result import NodeResult, OutputArtifact
 from pipeline.progress import Display
@@ -29,6 +31,7 @@ from pipeline.run_log import RunLog
 from pipeline.run_result import RunResult
 
 DEFAULT_ROOT = Path("rehearsals")
+_READ_FROM = ("data_path", "schema")
 # Parameters that name places outside of the job: a rehearsal must not write to where the job would.
 _WRITTEN_TO = {"serving_dir": "serving", "checkpoint_dir": "checkpoints", "cache_dir": "cache"}
 _SPEC_VERSION = "2.1.0"
@@ -122,8 +125,14 @@ def rehearse(
 
 
 def values_for_here(values: Mapping[str, Any], given: Mapping[str, str], root: Path) -> dict[str, Any]:
-    """The job's values, with folders of the rehearsal for places that the job would write to."""
+    """The job's values, with folders of the rehearsal for places that the job would write to.
+
+    A relative path that was given is one of the current folder: a step has another one.
+    """
     here = dict(values)
+    for name in _READ_FROM:
+        if name in given and not is_elsewhere(given[name]):
+            here[name] = os.path.abspath(given[name])
     for name, folder in _WRITTEN_TO.items():
         if here.get(name) and name not in given:
             here[name] = str(root / folder)

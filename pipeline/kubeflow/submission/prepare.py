@@ -16,6 +16,7 @@ from pipeline.kubeflow.files import read_job
 from pipeline.kubeflow.rehearsal.values import job_values
 from pipeline.kubeflow.submission.job import Job, Service, with_caching
 from pipeline.kubeflow.submission.schema_upload import GOOGLE_STORAGE, SchemaUpload
+from pipeline.kubeflow.support import require_kubeflow
 
 Target = Literal["vertex", "kfp"]
 
@@ -85,9 +86,10 @@ def prepared(order: Order, target: Target) -> Prepared:
     """The job of an order, complete and checked against its own declarations.
 
     Raises:
-      InputError: a configuration or a file that cannot be used; a parameter that is unknown, missing or of another
-        type.
+      InputError: no Python for it; a configuration or a file that cannot be used; a parameter that is unknown, missing
+        or of another type.
     """
+    require_kubeflow()
     given = given_values(order.parameters)
     if order.source.suffix != ".toml":
         return Prepared(_job(order, target, _compiled(order, target), given))
@@ -118,7 +120,8 @@ def _compiled(order: Order, target: Target) -> dict[str, Any]:
 def _job(order: Order, target: Target, compiled: Mapping[str, Any], given: Mapping[str, str], root: str = "") -> Job:
     values = job_values(compiled, given)
     spec = compiled["pipelineSpec"] if order.use_cache else with_caching(compiled["pipelineSpec"], False)
-    sent = {name: values[name] for name in given}
+    runtime = compiled.get("runtimeConfig", {})
+    sent = {name: values[name] for name in (*runtime.get("parameterValues", {}), *given)}
     if target == "kfp" and NAME in values and NAME not in given:
         # Kubeflow's cache does not look at the data. A run has their version of now; a schedule has none that holds.
         if order.schedule:
@@ -126,11 +129,10 @@ def _job(order: Order, target: Target, compiled: Mapping[str, Any], given: Mappi
         else:
             sent[NAME] = with_data_version(values, given)[NAME]
     time = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
-    own_root = compiled.get("runtimeConfig", {}).get("gcsOutputDirectory", "")
     return Job(
         spec=spec,
         name=order.name or f"{spec['pipelineInfo']['name']}-{time}",
-        pipeline_root=order.pipeline_root or root or own_root,
+        pipeline_root=order.pipeline_root or root or runtime.get("gcsOutputDirectory", ""),
         parameters=sent,
         service_account=order.service_account,
         experiment=order.experiment,
