@@ -11,7 +11,7 @@ from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
 from components.frozen.record_files import Files, matching_files
 from components.moments.finish import finish
-from components.moments.table_statistics import TableStatistics
+from components.transform.measured import Measured
 from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
@@ -46,15 +46,15 @@ def analyze(
     if engine == "in_process" and beam_args:
         raise ConfigError(f"beam_args {list(beam_args)} are for engine='beam'; engine='in_process' runs no Beam.")
     if engine == "in_process":
-        statistics = read_statistics(files, plan)
+        measured = read_statistics(files, plan)
     elif engine == "beam":
-        statistics = _by_beam(files, plan, beam_args)
+        measured = _by_beam(files, plan, beam_args)
     else:
         raise ConfigError(f"engine must be 'in_process' or 'beam' but is {engine!r}.")
-    return FrozenTransform(frozen_graph(finish(plan, statistics)))
+    return FrozenTransform(frozen_graph(finish(plan, measured.statistics)))
 
 
-def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) -> TableStatistics:
+def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) -> Measured:
     import apache_beam as beam
 
     from components.transform.beam_analysis import measure

@@ -1,6 +1,7 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
 import hashlib
+import posixpath
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,11 +23,12 @@ from components.frozen import FrozenTransform
 from components.frozen.record_files import matching_files
 from components.moments.analyzer import measured
 from components.moments.finish import finish
-from components.moments.table_statistics import TableStatistics
 from components.provenance import Provenance
+from components.rows_read import RowsRead
 from components.span_files import files_by_span
 from components.transform import processor
 from components.transform.beam_analysis import FANOUT, measure
+from components.transform.measured import Measured
 from components.transform.pinned import fitted
 from components.transform.record_reader import BATCH_BYTES
 from components.transform.span_statistics import Groups, each_alone, statistics_of
@@ -56,14 +58,17 @@ class Executor(stock.Executor):
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
         schema = io_utils.get_only_uri_in_dir(uri)
         plan = FeaturePlan.from_schema(load_schema(schema))
+        account = None
         if exec_properties.get(PINNED):
             constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
         else:
-            groups = files_by_span(analyzed_files(input_dict, exec_properties))
-            statistics = self._statistics(groups, plan, exec_properties)
+            splits = analyzed_files(input_dict, exec_properties)
+            groups = files_by_span(file for files in splits.values() for file in files)
+            found = self._measured(groups, plan, exec_properties)
+            account = RowsRead.of(found.units, splits)
             spans = tuple(span for span in groups if span)
             made = Provenance(digest_of_file(schema), exec_properties.get(CODE_DIGEST) or "", spans)
-            constants = finish(plan, statistics).with_provenance(made)
+            constants = finish(plan, found.statistics).with_provenance(made)
         logging.info("Constants %s of %d rows.", constants.digest, constants.rows)
         properties = {**exec_properties, **_with_plan(exec_properties, plan)}
         with measured(constants):
@@ -73,18 +78,20 @@ class Executor(stock.Executor):
             )
         graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         _frozen(constants, graph_uri, exec_properties).save(graph_uri)
+        if account is not None:
+            account.save(graph_uri)
         written = NormalizationConstants.load(graph_uri)  # these name the frozen graph, too
         write_constants(artifact_utils.get_single_instance(output_dict[CONSTANTS]), written)
 
-    def _statistics(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> TableStatistics:
-        """Of all groups of files, on Beam; with a cache and spans, of new and changed spans only.
+    def _measured(self, groups: Groups, plan: FeaturePlan, exec_properties: dict[str, Any]) -> Measured:
+        """The statistics of all groups of files, on Beam; with a cache and spans, of new and changed spans only.
 
         A small span is read on all cores here, sooner than a Beam pipeline starts; a large one on Beam.
         """
         batch_bytes = exec_properties.get(READ_BYTES) or BATCH_BYTES
         fanout = exec_properties.get(MERGE_FANOUT)
 
-        def on_beam(files: Sequence[str]) -> TableStatistics:
+        def on_beam(files: Sequence[str]) -> Measured:
             logging.info("Measuring %d features in %d files.", len(plan.read), len(files))
             return measure(
                 files,
@@ -95,7 +102,7 @@ class Executor(stock.Executor):
                 fanout=FANOUT if fanout is None else fanout,
             )
 
-        def of_span(files: Sequence[str]) -> TableStatistics:
+        def of_span(files: Sequence[str]) -> Measured:
             if sum(tf.io.gfile.stat(file).length for file in files) > SPAN_BYTES_HERE:
                 return on_beam(files)
             return read_statistics(files, plan, batch_bytes=batch_bytes)
@@ -105,7 +112,8 @@ class Executor(stock.Executor):
             return on_beam([file for group in groups.values() for file in group])
         cache = CacheOptions(folder, exec_properties[CACHE_BYTES])
         by_span = each_alone(of_span)
-        return statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "").statistics
+        window = statistics_of(groups, plan, by_span, cache, exec_properties.get(CODE_DIGEST) or "")
+        return Measured(window.statistics, window.units)
 
 
 def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> NormalizationConstants:
@@ -133,8 +141,8 @@ def digest_of_file(path: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> list[str]:
-    """The files of the splits that are to be analyzed.
+def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of the splits that are to be analyzed, by split.
 
     Raises:
       DataError: there is none, or they are no TFRecords of tf.Examples.
@@ -150,8 +158,11 @@ def analyzed_files(input_dict: dict[str, Any], exec_properties: dict[str, Any]) 
         )
     config = exec_properties.get(standard_component_specs.SPLITS_CONFIG_KEY)
     splits = executor_utils.ResolveSplitsConfig(config, examples).analyze
-    uris = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
-    return matching_files([io_utils.all_files_pattern(uri) for uri in uris])
+    split_of = {uri.rstrip("/"): split for split in splits for uri in artifact_utils.get_split_uris(examples, split)}
+    files: dict[str, list[str]] = {split: [] for split in splits}
+    for file in matching_files([io_utils.all_files_pattern(uri) for uri in split_of]):
+        files[split_of[posixpath.dirname(file)]].append(file)
+    return files
 
 
 def _with_plan(exec_properties: dict[str, Any], plan: FeaturePlan) -> dict[str, str]:

@@ -39,10 +39,19 @@ class Records:
     lengths: npt.NDArray[np.int64]
 
 
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Some records of a unit: what ``parse`` made of them, how many, and their bytes with framing, decompressed."""
+
+    parsed: Any
+    rows: int
+    bytes: int
+
+
 def parsed_batches(
     unit: WorkUnit, parse: Parse, batch_bytes: int = BATCH_BYTES, max_rows: int = MAX_ROWS
-) -> Iterator[Any]:
-    """What ``parse`` makes of the unit's records, in batches of about ``batch_bytes`` decoded, or of ``max_rows`` rows.
+) -> Iterator[Batch]:
+    """What ``parse`` makes of a located unit's records, in batches of about ``batch_bytes`` decoded, or ``max_rows``.
 
     A batch is at most twice as large, where records grow within a file, and larger only if a single record is. How many
     serialized records are held is bounded by the unit; in a compressed file, by what its first records suggest.
@@ -52,11 +61,10 @@ def parsed_batches(
       EndsElsewhereError: the file ends within a record's header, or is shorter than it was.
       tf.errors.OpError: TensorFlow's own, where it cannot read or parse; ``explained`` names the place.
     """
-    unit = located(unit)
     rows, growth = _sizes(unit, parse, batch_bytes, max_rows)
     for records in serialized_batches(unit, rows):
         for piece in _pieces(records, growth, batch_bytes):
-            yield parse(piece)
+            yield Batch(parse(piece.texts), len(piece.lengths), int(piece.lengths.sum()) + FRAME * len(piece.lengths))
 
 
 def serialized_batches(unit: WorkUnit, rows: int) -> Iterator[Records]:
@@ -166,15 +174,15 @@ def _tensor_bytes(tensor: tf.Tensor) -> int:
     return int(tensor.shape.num_elements()) * int(tensor.dtype.size)
 
 
-def _pieces(records: Records, growth: float, batch_bytes: int) -> Iterator[tf.Tensor]:
+def _pieces(records: Records, growth: float, batch_bytes: int) -> Iterator[Records]:
     """The batch, cut where it would be more than ``batch_bytes`` decoded."""
     ends = np.cumsum(records.lengths) * growth
     if ends[-1] <= 2 * batch_bytes:  # the first records' sizes are an estimate: no need to cut for a few per cent
-        yield records.texts
+        yield records
         return
     begin = 0
     while begin < len(ends):
         before = ends[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(ends, before + batch_bytes, side="right")))
-        yield records.texts[begin:end]
+        yield Records(records.texts[begin:end], records.lengths[begin:end])
         begin = end

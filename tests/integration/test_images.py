@@ -64,9 +64,9 @@ def test_batches_shards_pieces_and_beam_do_not_enter_the_digest(
     expected = analyze(file, schema()).digest
     plan = FeaturePlan.from_schema(schema())
     for size in (1, 7):
-        assert finish(plan, read_statistics([str(file)], plan, size)).digest == expected
+        assert finish(plan, read_statistics([str(file)], plan, size).statistics).digest == expected
     monkeypatch.setattr(example_columns, "DecodingParser", functools.partial(DecodingParser, piece_bytes=5_000))
-    assert finish(plan, read_statistics([str(file)], plan, unit_bytes=4_000)).digest == expected
+    assert finish(plan, read_statistics([str(file)], plan, unit_bytes=4_000).statistics).digest == expected
     order = np.random.default_rng(1).permutation(60)
     for shard in range(3):
         written([png(PHOTOS[at]) for at in order[shard::3]], tmp_path / f"part-{shard}")

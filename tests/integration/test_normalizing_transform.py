@@ -11,6 +11,7 @@ from graph_tables import Row, constants_of, feature, plan_of, serialized, tensor
 
 from components import FrozenTransform, NormalizationConstants
 from components.errors import input_error_in
+from components.rows_read import RowsRead, UnitRows
 from components.transform.record_tfxio import ParsedTFRecords
 
 pytestmark = pytest.mark.beam
@@ -126,6 +127,20 @@ def test_graph_frozen_graph_and_constants_lie_in_one_folder(written: Path) -> No
     assert not (written / "transformed_examples").exists()
 
 
+def test_what_the_reader_read_lies_beside_them(written: Path, project: Path) -> None:
+    read = RowsRead.load(str(only(written / "transform_graph")))
+    assert read is not None and read.splits == ("train",)
+    files = sorted(only(project / "default/artifacts/ImportExampleGen/examples").glob("Split-train/*"))
+    lengths = {
+        file.name: [len(text) + 16 for text in tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator()]
+        for file in files
+    }
+    assert read.units == tuple(
+        UnitRows(name, 0, None, len(found), sum(found), "train") for name, found in lengths.items()
+    )
+    assert read.rows == 120
+
+
 def test_the_standard_graph_has_the_bits_of_the_frozen_one(written: Path) -> None:
     import tensorflow_transform as tft
 
@@ -205,6 +220,7 @@ def test_pinned_constants_are_used_and_no_data_are_read(project: Path, written: 
     assert found.digest == pinned.digest != NormalizationConstants.load(only(written / "constants")).digest
     assert (found.provenance.source, found.provenance.source_digest) == (str(tmp_path), pinned.digest)
     frozen = FrozenTransform.load(only(folder / "transform_graph"))
+    assert RowsRead.load(str(only(folder / "transform_graph"))) is None
     sigma = ((120**2 - 1) / 12) ** 0.5
     assert frozen(tensors(PLAN, EVAL[:1]))["pair"].numpy()[0, 0] == pytest.approx((120 - 1059.5) / sigma, rel=1e-6)
 

@@ -20,7 +20,9 @@ def batches(folder: Path, lengths: list[int], batch_bytes: int, ending: str = ""
         for length in lengths:
             writer.write(b"x" * length)
     (unit,) = work_units([path])
-    return [tf.strings.length(texts).numpy().tolist() for texts in parsed_batches(unit, tf.identity, batch_bytes)]
+    found = list(parsed_batches(unit, tf.identity, batch_bytes))
+    assert all(batch.bytes == sum(16 + len(text) for text in batch.parsed.numpy()) for batch in found)
+    return [tf.strings.length(batch.parsed).numpy().tolist() for batch in found]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])

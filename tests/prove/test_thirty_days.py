@@ -21,9 +21,9 @@ from components.example_gen.component import ArrowExampleGen  # noqa: E402
 from components.example_gen.executor import Executor  # noqa: E402
 from components.feature_plan import FeaturePlan  # noqa: E402
 from components.moments.finish import finish  # noqa: E402
-from components.moments.table_statistics import TableStatistics  # noqa: E402
 from components.span_files import files_by_span  # noqa: E402
 from components.transform.analyze import read_statistics  # noqa: E402
+from components.transform.measured import Measured  # noqa: E402
 from components.transform.span_statistics import SpanStatistics, each_alone, statistics_of  # noqa: E402
 from pipeline.datasets import prepare  # noqa: E402
 from schemas.loader import load_schema  # noqa: E402
@@ -82,7 +82,7 @@ def test_one_day_more_costs_one_day(tmp_path: Path, times: int) -> None:
     *before, last = days
     read: list[str] = []
 
-    def measure(files: Sequence[str]) -> TableStatistics:
+    def measure(files: Sequence[str]) -> Measured:
         read.extend(files)
         return read_statistics(files, PLAN)
 
@@ -110,10 +110,10 @@ def test_one_day_more_costs_one_day(tmp_path: Path, times: int) -> None:
     scratch, _ = convert(tmp_path, "scratch", "other-cache")
     files = sorted(str(file) for file in Path(scratch.uri, "Split-train").iterdir())
     at_once, measured_at_once = timed(lambda: read_statistics(files, PLAN))
-    assert window.statistics.to_bytes() == at_once.to_bytes()
-    assert finish(PLAN, window.statistics).digest == finish(PLAN, at_once).digest
+    assert window.statistics.to_bytes() == at_once.statistics.to_bytes()
+    assert finish(PLAN, window.statistics).digest == finish(PLAN, at_once.statistics).digest
     print(
-        f"\n{at_once.rows:,} rows of {WINDOW} days, CPU seconds\n"
+        f"\n{at_once.statistics.rows:,} rows of {WINDOW} days, CPU seconds\n"
         f"conversion: all days {converted_all:.2f}, one day {converted_one:.2f} ({converted_one / converted_all:.0%})\n"
         f"analysis: all days, each alone {measured_all:.2f}, all at once {measured_at_once:.2f}; "
         f"one day {measured_one:.2f} ({measured_one / measured_all:.0%} and {measured_one / measured_at_once:.0%})\n"
