@@ -1,13 +1,14 @@
-"""A Spark standalone cluster on this machine: a master and workers, each a process of its own on the loopback interface.
+"""A Spark standalone cluster on this machine: master and workers, each a process of its own, on the loopback interface.
 
-    python tools/spark_cluster.py start DIR [--workers 2] [--cores 1] [--memory 2g]    returns once all are registered
-    python tools/spark_cluster.py stop DIR                                             ends them, by process id
-    python tools/spark_cluster.py settings DIR                                         what an application needs, as JSON
+    python tools/spark_cluster.py start DIR [--workers 2] [--cores 1] [--memory 2g]   returns once all are registered
+    python tools/spark_cluster.py stop DIR                                            ends them, by process id
+    python tools/spark_cluster.py settings DIR                                        an application's settings, as JSON
 
-Every process needs the secret that lies in DIR/conf (``spark.authenticate``). Exit status 3: there is no Java or PySpark.
+Every process needs the secret that lies in DIR/conf (``spark.authenticate``). Exit status 3: no Java, or no PySpark.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -55,8 +56,10 @@ def start(folder: Path, workers: int, cores: int, memory: str) -> None:
 
 
 def add_worker(folder: Path, number: int, cores: int, memory: str) -> None:
-    """Starts one worker more. Odd and even ones go by different names, so that Spark sees two hosts: a task that runs
-    again by speculation runs on another one."""
+    """Starts one worker more.
+
+    Odd and even ones go by different names, so that Spark sees two hosts: speculation repeats a task on another one.
+    """
     host = "127.0.0.1" if number % 2 else "localhost"
     url = json.loads((folder / "master.json").read_text())["url"]
     place = ("--work-dir", folder / f"worker{number}", "--webui-port", _free_port())
@@ -141,10 +144,8 @@ def _tree(process: int) -> Iterator[int]:
 
 
 def _alive(process: int) -> bool:
-    try:
-        os.waitpid(process, os.WNOHANG)  # ours may be ended and not yet taken note of
-    except ChildProcessError:
-        pass
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process, os.WNOHANG)  # a child of ours that has ended stays until somebody takes note of it
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -153,10 +154,8 @@ def _alive(process: int) -> bool:
 
 
 def _signal(process: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(process, number)
-    except ProcessLookupError:
-        pass
 
 
 def _free_port() -> int:
@@ -186,10 +185,10 @@ def main() -> int:
     parser.add_argument("--memory", default="2g", help="of each worker")
     given = parser.parse_args()
     folder = given.dir.absolute()
-    if lack := missing():
-        print(f"No Spark cluster: {lack}.", file=sys.stderr)
-        return CANNOT
     if given.verb == "start":
+        if lack := missing():
+            print(f"No Spark cluster: {lack}.", file=sys.stderr)
+            return CANNOT
         try:
             start(folder, given.workers, given.cores, given.memory)
         except RuntimeError as error:

@@ -93,7 +93,7 @@ def merged_by_spark(
     if sorted(state.accounts) != list(range(len(pieces))):
         missing = sorted(set(range(len(pieces))) - state.accounts.keys())
         raise RuntimeError(
-            f"Spark reported success, but the pieces {missing} of {len(pieces)} are not in its result, which is not used."
+            f"Spark reported success, but the pieces {missing} of {len(pieces)} are not in its result. It is not used."
         )
     return state
 

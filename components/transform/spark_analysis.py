@@ -26,8 +26,8 @@ from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, Work
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-# What a cluster's own configuration, spark-submit or the user's keys may say otherwise. TensorFlow reads with threads of
-# its own, of which a task of one core gets one; a result of hundreds of states may be larger than Spark's 1 GiB.
+# Where the settings say nothing else. TensorFlow reads with threads of its own, of which a task of one core gets one; a
+# result of hundreds of states may be larger than Spark's 1 GiB.
 _DEFAULTS = {
     "spark.app.name": "tfx-norm analysis",
     "spark.master": "local[2]",
@@ -74,7 +74,7 @@ def measure_on_spark(
       RuntimeError: Spark lost or repeated work and reported success.
     """
     names = [file if "://" in file else os.path.abspath(file) for file in files]
-    with _application(settings) as context:
+    with application(settings) as context:
         for cut in (unit_bytes, 0):
             units = work_units(names, cut)
             pieces = [_Piece(unit, batch_bytes) for unit in units]
@@ -125,7 +125,12 @@ def _parser(plan: str) -> Parse:
 
 
 @contextlib.contextmanager
-def _application(settings: Mapping[str, str]) -> Iterator["SparkContext"]:
+def application(settings: Mapping[str, str]) -> Iterator["SparkContext"]:
+    """A Spark application of this process with these settings, or the one that runs here already.
+
+    Raises:
+      ConfigError: no PySpark; settings that are not Spark's, or that come too late.
+    """
     try:
         from pyspark import SparkConf, SparkContext
     except ImportError as error:
