@@ -153,6 +153,9 @@ def application(settings: Mapping[str, str]) -> Iterator["SparkContext"]:
         conf.set(key, value)
     for key, value in _DEFAULTS.items():
         conf.setIfMissing(key, value)
+    if str(conf.get("spark.master")).startswith("local"):  # nobody else has to reach this process
+        for key in ("spark.driver.host", "spark.driver.bindAddress"):
+            conf.setIfMissing(key, "127.0.0.1")
     context = SparkContext(conf=conf)
     context.setLogLevel("ERROR")
     try:

@@ -183,6 +183,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.transform.executor": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx", "tfx_bsl"),
     "components.transform.component": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx", "tfx_bsl"),
     "components.transform.beam_analysis": ("apache_beam", "tensorflow"),
+    "components.transform.spark_analysis": ("tensorflow",),
     "components.transform.processor": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx", "tfx_bsl"),
     "components.transform.record_tfxio": ("apache_beam", "tensorflow", "tfx_bsl"),
     "components.transform.pinned": (),
