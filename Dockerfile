@@ -54,6 +54,8 @@ COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=wheel /opt/venv/bin/tfx-norm /opt/venv/bin/tfx-norm
 COPY --from=wheel /opt/venv/lib/python3.11/site-packages /opt/venv/lib/python3.11/site-packages
 WORKDIR /pipeline
+# Modules of one's own, such as a model, are copied there: by all steps, and by Beam's workers, they are found.
+ENV PYTHONPATH=/pipeline
 USER 1000:0
 CMD ["tfx-norm", "--help"]
 # At the end, so that another revision is another label and not other layers.
@@ -76,7 +78,7 @@ RUN uv export --quiet --frozen --only-group dev --no-emit-project --output-file 
 
 FROM runtime AS test
 COPY --from=tests /opt/dev /opt/dev
-ENV PYTHONPATH=/opt/dev
+ENV PYTHONPATH=/opt/dev:/pipeline
 
 FROM ${BEAM_IMAGE} AS beam
 

@@ -39,12 +39,14 @@ from peers.stored_rows import Rows  # noqa: E402
 from components import analyze, normalized_dataset  # noqa: E402
 from components.constants import FeatureConstants  # noqa: E402
 
-_SCHEMA = """feature { name: "photo" type: BYTES shape {} presence { min_fraction: 1 } annotation { tag: "image" } }"""
+_SCHEMA = """feature {{ name: "photo" type: BYTES shape {{}} presence {{ min_fraction: 1 }}
+  annotation {{ tag: "image" tag: "size={side}x{side}" }} }}"""
 _BATCH = 32
 _DIFFERENT = 100  # images; a file repeats them
 _FIRST = 64  # images whose time is not that of images
 _MOST = 20_000  # images of a file
 _TURNS = 3
+_LARGE = 512  # pixels
 _SPEC = {"photo": tf.io.FixedLenFeature([], tf.string)}
 _MEMORY_FILES = 10
 PEAKS = ("analyze", "NormalizingTransform", "input")
@@ -53,11 +55,11 @@ DECODE, CAST, ANALYSIS, INPUT, ADAPT, BATCHES = images_page.WAYS
 
 
 class _Photos(Rows):
-    """Images in place of numbers."""
+    """Images in place of numbers; ``features`` is their side in pixels."""
 
     @property
     def schema(self) -> schema_pb2.Schema:
-        return text_format.Parse(_SCHEMA, schema_pb2.Schema())
+        return text_format.Parse(_SCHEMA.format(side=self.features), schema_pb2.Schema())
 
 
 def main() -> None:
@@ -92,12 +94,12 @@ def main() -> None:
 
 
 def _cell(folder: str, kind: str, side: int, rows: int) -> dict[str, Any]:
-    many = min(_MOST, rows * 512**2 // side**2) // _BATCH * _BATCH + 1  # one image in the last batch
+    many = min(_MOST, rows * _LARGE**2 // side**2) // _BATCH * _BATCH + 1  # one image in the last batch
     texts = _texts(kind, side)
     files = {number: f"{folder}/{kind}-{side}-{number}" for number in (_FIRST, many)}
     for number, file in files.items():
         _write(file, texts, number)
-    schema = _Photos(Path(folder), 0).schema
+    schema = _Photos(Path(folder), side).schema
     frozen = analyze(files[many], schema)
     found: dict[str, npt.NDArray[np.float64]] = {}
 
@@ -223,7 +225,7 @@ def _peaks(folder: str, images: int) -> dict[str, Any]:
     """Each way in a process of its own, over files of the same images."""
     split = Path(folder, "Split-train")
     split.mkdir(parents=True)
-    _write(str(split / "part-0.tfrecord"), _texts("JPEG", 512), images // _MEMORY_FILES)
+    _write(str(split / "part-0.tfrecord"), _texts("JPEG", _LARGE), images // _MEMORY_FILES)
     for at in range(1, _MEMORY_FILES):
         (split / f"part-{at}.tfrecord").hardlink_to(split / "part-0.tfrecord")
     found = {}
@@ -237,7 +239,8 @@ def _peaks(folder: str, images: int) -> dict[str, Any]:
 def _peak(way: str, folder: str) -> dict[str, float]:
     """Megabytes: the most that this process held, and what it held before it began."""
     files = sorted(str(file) for file in Path(folder, "Split-train").iterdir())
-    schema = _Photos(Path(folder), 0).schema
+    photos = _Photos(Path(folder), _LARGE)
+    schema = photos.schema
     if way == "input":
         frozen = analyze(files[0], schema)
         work = lambda: _exhaust(normalized_dataset(files, frozen, batch_size=_BATCH))  # noqa: E731
@@ -246,7 +249,7 @@ def _peak(way: str, folder: str) -> dict[str, float]:
     else:
         from peers.transform_executors import ours
 
-        work = ours(_Photos(Path(folder), 0), Path(tempfile.mkdtemp(dir=folder)))
+        work = ours(photos, Path(tempfile.mkdtemp(dir=folder)))
     before = _resident()
     work()
     return {"peak_megabytes": _resident(), "before_megabytes": before}

@@ -97,6 +97,19 @@ class FeaturePlan:
         """Beam pickles a plan into every step, by dill, which takes 40 times as long for thousands of features."""
         return _unpickled, (pickle.dumps(self.features),)
 
+    def require_image_sizes(self) -> None:
+        """Returns where every image has a size, as a transform graph of tf.Transform needs it.
+
+        Raises:
+          SchemaError: naming the image that has none.
+        """
+        for feature in self.images:
+            if feature.image is not None and feature.image.size is None:
+                raise SchemaError(
+                    f"Feature {feature.name!r} needs the tag size=HEIGHTxWIDTH in a pipeline, because tf.Transform "
+                    "takes no images of unknown size. Add it in the schema file; images of that size stay as they are."
+                )
+
     def _check(self) -> None:
         for role in ("label", "weight"):
             names = [feature.name for feature in self.with_role(role)]

@@ -67,11 +67,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+FORMATS = ("csv", "parquet", "tfrecord", "images")
+
+
 def _init_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, metavar="PATH", help="CSV, Parquet or TFRecord: file, folder or glob")
-    parser.add_argument("--label", metavar="NAME", help="the column to predict")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="PATH",
+        help="CSV, Parquet or TFRecord: file, folder or glob; or a folder with one folder of images a class",
+    )
+    parser.add_argument("--label", metavar="NAME", help="the column to predict; not for images")
     parser.add_argument("--out", required=True, metavar="DIR", help="gets schema.pbtxt and config.toml")
-    parser.add_argument("--format", metavar="F", choices=("csv", "parquet", "tfrecord"), help="default: by file name")
+    parser.add_argument("--format", metavar="F", choices=FORMATS, help=f"{', '.join(FORMATS)}; default: by file name")
     parser.add_argument("--force", action="store_true", help="overwrite files that are there")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

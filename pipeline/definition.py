@@ -223,7 +223,7 @@ def _example_gen(config: PipelineConfig, places: Places) -> BaseComponent:
     )
     if data.format == "bigquery":
         return tfx.extensions.google_cloud_big_query.BigQueryExampleGen(query=data.query, output_config=output)
-    base, pattern = base_and_pattern(data.path)
+    base, pattern = base_and_pattern(data.path, data.format)
     if data.format == "tfrecord":
         # ImportExampleGen takes no custom_config, which is what brings the data's digest into the cache key.
         return FileBasedExampleGen(

@@ -24,16 +24,19 @@ def checked_plan(config: PipelineConfig) -> FeaturePlan:
     """The schema's feature plan.
 
     Raises:
-      SchemaError: the schema cannot be used.
+      SchemaError: the schema cannot be used, or an image in it has no size.
       ConfigError: a column that the configuration names is not in the schema, or the schema has no label.
     """
     plan = FeaturePlan.from_schema(load_schema(config.data.schema))
+    plan.require_image_sizes()
     names = {feature.name for feature in plan.features}
     partition = (config.data.partition_feature,) if config.data.partition_feature else ()
     for key, columns in (("data.require", config.data.require), ("data.partition_feature", partition)):
         for column in columns:
             if column not in names:
                 raise ConfigError(f"{key} names the column {column!r}, which is not in {config.data.schema}.")
+    if config.trainer.augment and not plan.images:
+        raise ConfigError(f"trainer.augment varies images, but {config.data.schema} tags no feature as 'image'.")
     if plan.label is None:
         raise ConfigError(
             f"{config.data.schema} tags no feature as 'label', and a {config.pipeline.task} model needs one. "
@@ -105,9 +108,12 @@ def data_files(data: DataSection) -> list[str]:
     Raises:
       DataError: there are none.
     """
+    from components.example_gen import image_folder
     from components.example_gen.spans import window_files
     from components.example_gen.tables import list_files
 
+    if data.format == image_folder.FORMAT:
+        return [image.path for image in image_folder.list_images(data.path)]
     if not has_span(data.path):
         return sorted(list_files(data.path))
     by_span = window_files([data.path], window_of(data.window, data.spans))

@@ -156,4 +156,5 @@ def _prepare(config: PipelineConfig, display: Display) -> None:
         display.note(f"Writing the bundled data set {config.data.dataset} to {config.data.path}")
     made = prepare(config.data.dataset, config.data.path)
     if made.made:
-        display.note(f"{made.rows:,} rows; {made.left_out:,} rows of the source have no label and were left out")
+        left_out = f"; {made.left_out:,} rows of the source have no label and were left out" if made.left_out else ""
+        display.note(f"{made.rows:,} rows{left_out}")

@@ -23,6 +23,7 @@ def with_report(pipeline: Pipeline) -> Pipeline:
         audit=outputs["ConstantsAudit"]["blessing"],
         drift=outputs["DriftGate"]["blessing"],
         parity=outputs["ParityCheck"]["blessing"],
+        examples=next(of["examples"] for of in outputs.values() if "examples" in of),
         title=pipeline.pipeline_info.pipeline_name,
         code_digest=code_digest(),
     )

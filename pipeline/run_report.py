@@ -137,5 +137,6 @@ def _sources(lineage: Lineage, result: RunResult | None, failure: ComponentError
         evaluation=first("ModelEvaluation"),
         verdicts=tuple(found.get("tfxnorm.CheckBlessing", ())),
         failed=failed_verdict(failure),
+        examples=first("Examples"),
         metrics=result.metrics if result is not None else None,
     )

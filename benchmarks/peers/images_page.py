@@ -80,6 +80,17 @@ def as_page(report: Mapping[str, Any]) -> str:
             for at, what in enumerate(("mean", "variance"))
         ),
         *_memory(report),
+        "",
+        "## What stands between these and decoding",
+        "",
+        "* Input: batches of float32 are four times as large as what was decoded, and writing them is most of what",
+        "  the cast costs; this second floor cannot be passed. The formula is float64: with two constants for the mean",
+        "  and one for sigma, float32 was within one ulp for all 256 samples in 65 of 1,000 channels tried. Of it,",
+        "  TensorFlow's operations make four passes through memory, at about ten times the cast. In the map, XLA",
+        "  compiles the same operations into one pass with the same bits, anew for each shape of a batch.",
+        "* Analysis: a JPEG is decoded at about 1.6 ns a sample, so that 0.85 of that rate leaves 0.28 ns for four",
+        "  exact statistics of it. NumPy makes ten passes within a core's cache, at 0.03 to 0.06 ns each; a histogram",
+        "  by `np.bincount` costs 1.2 ns. A PNG of this size takes three times as long to decode.",
     ]
     return "\n".join(lines) + "\n"
 

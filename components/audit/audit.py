@@ -10,6 +10,7 @@ from components.audit.account import RowCounts, Shard, account_findings
 from components.audit.figures import figures_of_feature
 from components.audit.graph_constants import constants_findings, standing_constants
 from components.audit.graph_probe import distances, formula_findings, id_findings, probe, probe_rows
+from components.audit.images import histograms, images_findings, pixel_findings, standing_in_images
 from components.audit.lookups import lookup_findings
 from components.audit.recount import Recounted, recount_findings
 from components.audit.sample import sample_findings
@@ -54,12 +55,15 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     rows = probe_rows(frozen)
     found = probe(frozen, rows)
     ulps = distances(constants, rows, found)
+    of_images = standing_in_images(frozen)
     findings = (
         *constants_findings(constants, standing),
+        *images_findings(constants, of_images),
         *lookup_findings(frozen.graph),
         *formula_findings(constants, rows, found, ulps),
         *id_findings(constants, rows, found),
     )
+    standing |= of_images
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 
@@ -99,6 +103,10 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     for name in constants:
         numbers = figures_of_feature(constants[name], shards.features.get(name), compared, evidence.sample_bytes > 0)
         features[name] = {**features.get(name, {}), **numbers}
+    of_images = histograms(constants, chosen)
+    for name in (feature.name for feature in constants.plan.images):
+        features[name] |= {"recounted": bool(chosen) and name in of_images, "statistics_gen": "an image"}
+    findings += pixel_findings(constants, of_images, complete=whole)
     figures = {
         "rows": constants.rows,
         "shards": len(files),

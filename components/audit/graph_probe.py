@@ -11,8 +11,10 @@ from components.constants import FeatureConstants, NormalizationConstants
 from components.feature_plan import Feature, model_name
 from components.frozen import FrozenTransform
 from components.frozen.raw_columns import parse_spec
+from components.parity.images import comparable_rows
 from components.parity.reference import reference
 from components.parity.ulps import worst_ulps
+from components.png import encode_png
 from components.verdict import Finding
 
 MAX_ULPS = 1.0  # float64 arithmetic and one rounding to float32; the reference divides where the graph multiplies
@@ -20,6 +22,7 @@ _SIGMAS = (-3.0, -1.0, -0.25, 0.25, 1.0, 3.0)
 # Keys of one column that are probed; the tables are walked, too, and compared to the last bit.
 _KEYS, _CELLS = 256, 1_000_000  # at least, and so many that a row's columns times the rows stay below
 _UNSEEN = (b"\x00 never seen", -(2**62) + 1)
+_SHADES = (0, 255, 1, 128)  # of images of one pixel
 Rows = list[dict[str, list[Any]]]
 
 
@@ -34,7 +37,7 @@ def probe_rows(frozen: FrozenTransform) -> Rows:
     known = {feature.name: _known(feature, constants) for feature in inputs}
     points = max((len(points) for points in columns.values()), default=1)
     keys = max((len(values) for values in known.values()), default=0)
-    n = max(points, min(keys, max(_KEYS, _CELLS // len(inputs))))
+    n = comparable_rows(constants.plan, max(points, min(keys, max(_KEYS, _CELLS // len(inputs)))))
     rows: Rows = [{f.name: _value(f, known[f.name], columns.get(f.name), at) for f in inputs} for at in range(n + 2)]
     for feature in inputs:
         if known[feature.name] and not any(f.key == feature.name and f.unseen == "error" for f in inputs):
@@ -54,9 +57,10 @@ def probe(frozen: FrozenTransform, rows: Rows) -> dict[str, npt.NDArray[Any]]:
 
 
 def distances(constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
-    """The worst distance from the reference in float32 ulps, by normalized feature."""
+    """The worst distance from the reference in float32 ulps, by normalized feature and image."""
     expected = reference(constants, rows)
-    names = {feature.name: model_name(feature.name) for feature in constants.plan.normalized}
+    plan = constants.plan
+    names = {feature.name: model_name(feature.name) for feature in (*plan.normalized, *plan.images)}
     return {name: worst_ulps(found[model], expected[model]) for name, model in names.items()}
 
 
@@ -148,7 +152,7 @@ def _value(feature: Feature, known: list[Any], points: list[list[Any]] | None, a
     if points is not None:
         return points[at % len(points)]
     if feature.image is not None:
-        return [tf.io.encode_png(np.zeros([1, 1, feature.image.channels], np.uint8)).numpy()]
+        return [encode_png(np.full([1, 1, feature.image.channels], _SHADES[at % len(_SHADES)], np.uint8))]
     size = int(np.prod(feature.shape or (), dtype=np.int64))
     return [{"bytes": b"", "int64": 0, "float32": 0.0}[feature.dtype]] * size
 

@@ -70,7 +70,7 @@ class FeatureChange:
     Attributes:
       before, after: its constants.
       settings: values before and after of what the plans say differently (role, axis, dtype, shape, key, log1p,
-        min_count, unit), as texts.
+        min_count, unit, and how an image is decoded), as texts.
       moments: None for a vocabulary, and where the two cannot be compared: another statistic's shape, or a logarithm
         on one side only.
       quartile_shift: |quartile after - quartile before| in sigmas of before, [3, *statistic_shape]; None unless both

@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from components.constants import FeatureConstants, KeyTable, NormalizationConstants
 from components.drift.changes import Comparison, FeatureChange, KeysChange, MomentsChange
+from components.feature_plan import Image
 
 Floats = npt.NDArray[np.float64]
 
 # Of a feature's entry in the plan: what the meaning of its statistics depends on.
-_SETTINGS = ("role", "axis", "dtype", "shape", "key", "log1p", "min_count", "unit")
+_SETTINGS = ("role", "axis", "dtype", "shape", "key", "log1p", "min_count", "unit", "image")
+_IMAGE_SETTINGS = ("channels", "size", "scale")
 
 
 def compare(before: NormalizationConstants, after: NormalizationConstants) -> Comparison:
@@ -19,10 +21,22 @@ def compare(before: NormalizationConstants, after: NormalizationConstants) -> Co
     return Comparison(
         before,
         after,
-        tuple(_feature(before[name], after[name]) for name in before if name in after),
+        tuple(_feature(_by_image(before, name), _by_image(after, name)) for name in before if name in after),
         tuple(name for name in before if name not in after),
         tuple(name for name in after if name not in before),
     )
+
+
+def _by_image(constants: NormalizationConstants, name: str) -> FeatureConstants:
+    """Of an image with images as its count: pixels of one image are no independent values.
+
+    The mean over an image varies less from image to image than its pixels do, so that standard errors are too large
+    rather than too small.
+    """
+    own = constants[name]
+    if own.feature.image is None:
+        return own
+    return dataclasses.replace(own, count=np.maximum(constants.rows - own.missing, 0))
 
 
 def _feature(before: FeatureConstants, after: FeatureConstants) -> FeatureChange:
@@ -42,8 +56,14 @@ def _feature(before: FeatureConstants, after: FeatureConstants) -> FeatureChange
 
 
 def _setting(before: FeatureConstants, after: FeatureConstants, name: str) -> tuple[str, str]:
-    one, other = (str(getattr(side.feature, name)) for side in (before, after))
+    one, other = (_text(getattr(side.feature, name)) for side in (before, after))
     return one, other
+
+
+def _text(setting: object) -> str:
+    if isinstance(setting, Image):
+        return ", ".join(f"{name}={getattr(setting, name)}" for name in _IMAGE_SETTINGS)
+    return str(setting)
 
 
 def _moments(before: FeatureConstants | KeyTable, after: FeatureConstants | KeyTable) -> MomentsChange:

@@ -1,4 +1,4 @@
-"""ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers."""
+"""ArrowExampleGen: TFX's file-based ExampleGen, fed by Arrow's CSV and Parquet readers, or by folders of images."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,7 +19,7 @@ DEFAULT_BUCKETS = {"train": 4, "eval": 1}
 
 
 class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
-    """Tables (CSV, Parquet) to tf.Examples, split by a hash of the row that is the same on every stack.
+    """Tables (CSV, Parquet) and folders of images to tf.Examples, split by a hash that is the same on every stack.
 
     Output ``examples``: a standard Examples artifact; its custom properties ``rows_read``, ``rows_left_out`` and
     ``rows_<split>`` say what became of the rows. With a window also ``spans``, its spans, and ``spans_converted``,
@@ -54,7 +54,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           input_config: as for FileBasedExampleGen: one input split, or several that become the output splits.
           output_config: hash buckets, and a partition feature if wanted; 4 : 1 train and eval by default.
           schema_uri: a schema file or a Schema artifact's folder; its types win, its columns must be there.
-          data_format: ``csv`` or ``parquet``.
+          data_format: ``csv``, ``parquet``, or ``images``: see ``components.example_gen.image_folder``.
           null_values: cells of CSV that are missing; ``tables.DEFAULT_NULL_VALUES`` where None.
           require: rows that lack one of these columns are left out, and counted.
           content_digest: of the data, if the caller has one: part of TFX's cache key.
@@ -72,7 +72,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           ConfigError: a window without a span pattern, or a cache without ``code_digest``.
         """
         if input_config is None:
-            input_base, pattern = base_and_pattern(input_base)
+            input_base, pattern = base_and_pattern(input_base, data_format)
             input_config = utils.make_default_input_config(pattern)
         if output_config is None:
             several = isinstance(input_config, example_gen_pb2.Input) and len(input_config.splits) > 1

@@ -16,7 +16,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.errors import DataError, input_error_in
-from components.example_gen import tables
+from components.example_gen import image_folder, tables
 from components.example_gen.custom_options import options_of
 from components.example_gen.shards import Counts, Plan, Shard, Source, WriteShards, publish
 from components.example_gen.window import OpenWindow, WindowOptions
@@ -60,7 +60,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
         tf.io.gfile.makedirs(work)
         try:
             if window is None:
-                totals = self._write(_sources(base, inputs, outputs), outputs, options, work, uris)
+                sources = _image_sources if options.get("data_format") == image_folder.FORMAT else _sources
+                totals = self._write(sources(base, inputs, outputs, work), outputs, options, work, uris, base)
             else:
                 totals = self._write_window(window, inputs, outputs, options, work, uris, artifact)
         except Exception as error:
@@ -82,10 +83,16 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
         options: dict[str, Any],
         work: str,
         split_uris: dict[str, str],
+        base: str,
     ) -> dict[str, int]:
         reading = _Reading.of(options)
         paths = [source.path for source in sources]
-        types = tables.plan_types(paths, reading.data_format, reading.declared, reading.optional, reading.null_values)
+        if reading.data_format == image_folder.FORMAT:
+            types = image_folder.plan_types(reading.declared, base)
+        else:
+            types = tables.plan_types(
+                paths, reading.data_format, reading.declared, reading.optional, reading.null_values
+            )
         totals = self._run(sources, _plan(types, reading, outputs, work), publish, split_uris)
         return dict(totals)
 
@@ -163,13 +170,30 @@ def _listed(_: None, results: list[Shard | Counts]) -> dict[str, list[Any]]:
     }
 
 
-def _sources(input_base: str, inputs: example_gen_pb2.Input, outputs: example_gen_pb2.Output) -> list[Source]:
+def _sources(
+    input_base: str, inputs: example_gen_pb2.Input, outputs: example_gen_pb2.Output, work: str
+) -> list[Source]:
     by_hash = bool(outputs.split_config.splits)
     found = [
         (path, None if by_hash else split.name)
         for split in inputs.splits
         for path in tables.list_files(os.path.join(input_base, split.pattern))
     ]
+    return [Source(index, path, split) for index, (path, split) in enumerate(found)]
+
+
+def _image_sources(
+    input_base: str, inputs: example_gen_pb2.Input, outputs: example_gen_pb2.Output, work: str
+) -> list[Source]:
+    """Lists of images; of a pattern such as ``train/*/*`` the folder before the first wildcard is the root."""
+    by_hash = bool(outputs.split_config.splits)
+    found = []
+    for split in inputs.splits:
+        root = posixpath.join(input_base, split.pattern.partition("*")[0])
+        folder = posixpath.join(work, f"lists-{split.name}")
+        tf.io.gfile.makedirs(folder)
+        paths = image_folder.write_lists(image_folder.list_images(root), folder)
+        found += [(path, None if by_hash else split.name) for path in paths]
     return [Source(index, path, split) for index, (path, split) in enumerate(found)]
 
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import logging
 
 from components.errors import DataError
-from components.example_gen import examples, parquet_reader, row_key, tables
+from components.example_gen import examples, image_folder, parquet_reader, row_key, tables
 from components.example_gen.csv_reader import BLOCK_BYTES
 from components.example_gen.sources import size_of
 
@@ -199,6 +199,8 @@ def _row_estimate(path: str, data_format: str, first: pa.RecordBatch) -> int:
     """The file's rows, near enough to choose the number of shards."""
     if data_format == "parquet":
         return parquet_reader.row_count(path)
+    if data_format == image_folder.FORMAT:
+        return first.num_rows  # a list of images is as long as a shard
     packed = 4 if path.endswith(".gz") else 1  # what gzip makes of text
     return round(first.num_rows * max(1.0, size_of(path) * packed / BLOCK_BYTES))
 

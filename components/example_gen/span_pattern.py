@@ -77,11 +77,14 @@ def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
     return Window(0, first, last)
 
 
-def base_and_pattern(path: str) -> tuple[str, str]:
+def base_and_pattern(path: str, data_format: str = "csv") -> tuple[str, str]:
     """A folder and the pattern below it: ``data/*.csv`` and ``data/x.csv`` are split, ``data`` is taken whole.
 
-    A local path is looked at; of a remote one, a last part with a dot in it is taken for a file.
+    Images lie in folders of it. A local path is looked at; of a remote one, a last part with a dot in it is taken for
+    a file.
     """
+    if data_format == "images":
+        return path.rstrip("/"), "*/*"
     parts = path.rstrip("/").split("/")
     wild = next((index for index, part in enumerate(parts) if any(mark in part for mark in "*?[{")), None)
     if wild is None:

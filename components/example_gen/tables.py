@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from components.errors import DataError, SchemaError
-from components.example_gen import cells, csv_reader, parquet_reader
+from components.example_gen import cells, csv_reader, image_folder, parquet_reader
 from components.example_gen.cells import DEFAULT_NULL_VALUES
 from components.example_gen.sources import list_files
 
@@ -163,7 +163,9 @@ def read_batches(
 def read_file(
     file: str, data_format: str, types: Mapping[str, str], null_values: Sequence[str] = DEFAULT_NULL_VALUES
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one file, as ``read_batches``; a file without rows gives no batch."""
+    """The rows of one file, as ``read_batches``; a file without rows gives no batch. Of images, a list of them."""
+    if data_format == image_folder.FORMAT:
+        return image_folder.read_images(file, types)
     if data_format == "parquet":
         return parquet_reader.typed_batches(file, types, null_values)
     return csv_reader.typed_batches(file, types, null_values)

@@ -153,8 +153,8 @@ class ImageMoments:
             return self.eight
         widened = dataclasses.replace(
             self.eight,
-            total=self.eight.total * WIDENING,
-            squares=self.eight.squares * WIDENING**2,
+            total=_times(self.eight.total, WIDENING),
+            squares=_times(self.eight.squares, WIDENING**2),
             lowest=_widened(self.eight.lowest),
             highest=_widened(self.eight.highest),
         )
@@ -180,6 +180,11 @@ class ImageMoments:
 
 def _widened(extremes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return object_array([None if x is None else x * WIDENING for x in extremes.flat]).reshape(extremes.shape)
+
+
+def _times(numbers: npt.NDArray[Any], by: int) -> npt.NDArray[Any]:
+    # A product with an array of no axes would be a plain number.
+    return object_array([x * by for x in numbers.flat]).reshape(numbers.shape)
 
 
 def _divided(numbers: npt.NDArray[Any], by: int) -> npt.NDArray[Any]:

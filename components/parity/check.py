@@ -7,11 +7,13 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
 from components.local_runner import LOCAL_RUNNER_ARG, NO_PACKAGE_ARG
 from components.parity import ways
 from components.parity.edge_rows import edge_rows
+from components.parity.images import comparable_rows
 from components.parity.judge import judge
 from components.parity.records import first_records, row_of
 from components.parity.reference import Row
@@ -56,7 +58,8 @@ def check_parity(subject: Subject, *, rows: int, max_ulps: float, folder: str) -
 
     Args:
       subject: the run's parts.
-      rows: so many of its records, from the first file on; edge rows follow.
+      rows: so many of its records, from the first file on, fewer where images are large, and none whose image is left
+        out of the training by corrupt=skip; edge rows follow.
       max_ulps: largest distance allowed, in ulp of float32.
       folder: an empty one of this machine.
 
@@ -95,9 +98,10 @@ def _made(folder: str, name: str) -> str:
 
 
 def _rows(subject: Subject, rows: int) -> Rows:
-    texts, plan = first_records(subject.files, rows), subject.frozen.plan
+    frozen, plan = subject.frozen, subject.frozen.plan
+    texts = _servable(frozen, first_records(subject.files, comparable_rows(plan, rows)))
     decoded = [row_of(text) for text in texts]
-    edges = edge_rows(subject.frozen.constants, decoded[0])
+    edges = edge_rows(frozen.constants, decoded[0])
     added = [_example(plan, {**row, **_taught(plan, decoded[0])}) for row in edges.values()]
     return Rows([*texts, *added], [*decoded, *map(row_of, added)], len(texts), list(edges))
 
@@ -106,7 +110,8 @@ def _ways_here(subject: Subject, rows: Rows, folder: str) -> dict[str, tuple[way
     """What tf.Transform and the map give, by the name of their fault, beside the rows that each was given."""
     taken = ways.rows_for_beam(subject.frozen.plan, rows.decoded)
     texts = [rows.texts[at] for at in taken]
-    on_beam = ways.by_beam(subject.graph, subject.schema, subject.frozen.plan, texts, _LOCAL)
+    beam_args = (LOCAL_RUNNER_ARG, NO_PACKAGE_ARG)  # in this process, with this graph
+    on_beam = ways.by_beam(subject.graph, subject.schema, subject.frozen.plan, texts, beam_args)
     records = str(Path(folder, "rows.tfrecord"))
     with tf.io.TFRecordWriter(records) as writer:
         for text in rows.texts:
@@ -115,6 +120,24 @@ def _ways_here(subject: Subject, rows: Rows, folder: str) -> dict[str, tuple[way
         "parity_beam_transform": (on_beam, [rows.decoded[at] for at in taken]),
         "parity_map": (ways.by_map(subject.frozen, records), rows.decoded),
     }
+
+
+def _servable(frozen: FrozenTransform, texts: Sequence[bytes]) -> list[bytes]:
+    """Those whose images can be decoded, where others are left out of analysis and training; serving refuses them."""
+    if all(feature.image is None or feature.image.corrupt != "skip" for feature in frozen.plan.images):
+        return list(texts)
+    sound = [text for text in texts if _is_sound(frozen, text)]
+    if not sound:
+        raise DataError(f"None of the first {len(texts)} rows has an image that can be decoded: nothing to compare.")
+    return sound
+
+
+def _is_sound(frozen: FrozenTransform, text: bytes) -> bool:
+    try:
+        frozen(frozen.parse(tf.constant([text])))
+    except tf.errors.InvalidArgumentError:
+        return False
+    return True
 
 
 def _taught(plan: FeaturePlan, usual: Row) -> Row:

@@ -1,6 +1,6 @@
 """Rows that real data seldom hold: absent, NaN, infinite and extreme values, unseen keys. Without TensorFlow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,11 @@ import numpy as np
 from components.constants import NormalizationConstants
 from components.feature_plan import NORMALIZED_ROLES, Feature
 from components.parity.reference import Row
+from components.png import encode_png
 
 _UNSEEN = b"\x01 not in any vocabulary"
 _UNSEEN_WHOLE = -(2**53 - 11)
+_SHADES = {"black": 0, "white": 255}
 _FLOAT32 = np.finfo(np.float32)
 # Beyond it float64 does not tell whole numbers apart, and the transform promises no ulp.
 _LARGEST_WHOLE = 2**53 - 1
@@ -20,8 +22,9 @@ def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
     """Rows by the name of their edge, each edge in all features at once that can take it.
 
     A feature keeps its usual values where the edge is none for it (NaN in whole numbers) and where its policy is to
-    refuse it (``missing=error``, ``nonfinite=error``, ``unseen=error``): these rows must pass. Images and features
-    passed through always keep theirs. An Example with nothing in it is one of the rows if no feature refuses that.
+    refuse it (``missing=error``, ``nonfinite=error``, ``unseen=error``): these rows must pass. Features
+    passed through always keep theirs, and so do images but in two rows of their own: one pixel, black or white, that is
+    made as large as all images are. An Example with nothing in it is one of the rows if no feature refuses that.
 
     Args:
       constants: of the analysis.
@@ -33,7 +36,7 @@ def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
     def row(edge: Callable[[Feature], Any]) -> Row:
         found = {}
         for feature in plan.inputs:
-            value = None if feature.role not in NORMALIZED_ROLES or feature.role == "image" else edge(feature)
+            value = None if feature.role not in NORMALIZED_ROLES else edge(feature)
             found[feature.name] = usual.get(feature.name, ()) if value is None else [value] * _size(feature)
         return found
 
@@ -60,9 +63,20 @@ def edge_rows(constants: NormalizationConstants, usual: Row) -> dict[str, Row]:
         "data_max": row(lambda f: _seen(constants, f, "max", np.max)),
         "unseen": unseen(),
     }
+    if any(f.image is not None and f.image.size for f in plan.images):
+        usual_row = row(lambda _: None)
+        rows |= {name: {**usual_row, **_pixels(plan.images, shade)} for name, shade in _SHADES.items()}
     if not rows["missing"]:
         rows["empty_example"] = rows.pop("missing")
     return rows
+
+
+def _pixels(images: Sequence[Feature], shade: int) -> dict[str, list[bytes]]:
+    return {
+        feature.name: [encode_png(np.full([1, 1, feature.image.channels], shade, np.uint8))]
+        for feature in images
+        if feature.image is not None and feature.image.size
+    }
 
 
 def _size(feature: Feature) -> int:
@@ -70,9 +84,7 @@ def _size(feature: Feature) -> int:
 
 
 def _may_be_absent(feature: Feature) -> bool:
-    return feature.role == "category" or (
-        feature.role in NORMALIZED_ROLES and feature.role != "image" and feature.missing != "error"
-    )
+    return feature.role == "category" or (feature.role in NORMALIZED_ROLES and feature.missing != "error")
 
 
 def _nonfinite(feature: Feature, value: float) -> float | None:

@@ -61,7 +61,7 @@ def judge(
         for feature in constants.plan.inputs:
             for name in model_names(feature):
                 if name not in expected or expected[name].dtype.kind not in "fi":
-                    continue  # texts that are passed on, and images
+                    continue  # texts that are passed on
                 if name not in tensors:
                     message = f"{_WORDS[fault]} gives no tensor {name}. The graph there is not that of these constants."
                     findings.append(Finding(fault, message, feature.name))

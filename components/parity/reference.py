@@ -23,7 +23,10 @@ def reference(constants: NormalizationConstants, rows: Sequence[Row]) -> dict[st
     Returns:
       Normalized features float64 [rows, *shape], not yet rounded to float32; of a feature of variable length the
       values of all rows in one line. Flags float64 [rows], categories int64 [rows], anything else as it came. Images
-      are left out: their pixels are TensorFlow's, whoever decodes them.
+      float64 [rows, *model_shape]: their pixels are TensorFlow's, whoever decodes them.
+
+    Raises:
+      tf.errors.InvalidArgumentError: an image that cannot be decoded.
     """
     found: dict[str, npt.NDArray[Any]] = {}
     for feature in constants.plan.inputs:
@@ -33,7 +36,11 @@ def reference(constants: NormalizationConstants, rows: Sequence[Row]) -> dict[st
             found[name] = _ids(constants[feature.name], values)
         elif feature.role == "passthrough":
             found[name] = np.array(values).reshape([len(rows), *(feature.model_shape or ())])
-        elif feature.role not in ("ignore", "image"):
+        elif feature.role == "image":
+            from components.parity.images import normalized  # of all roles the only one that needs TensorFlow
+
+            found[name] = normalized(constants[feature.name], [row[0] for row in values])
+        elif feature.role != "ignore":
             found.update(_normalized(constants, feature, values, rows))
     return found
 

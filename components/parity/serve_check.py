@@ -7,6 +7,7 @@ from components.feature_plan import model_names
 from components.frozen.damage import named
 from components.frozen.record_files import matching_files
 from components.parity.agreement import Agreement
+from components.parity.images import comparable_rows
 from components.parity.records import first_records, row_of
 from components.parity.reference import reference
 from components.parity.signatures import Signatures
@@ -34,7 +35,7 @@ class ServeCheck(Agreement):
 
 
 def serve_check(model: str, data: str, rows: int) -> ServeCheck:
-    """Compares the first rows of TFRecord files (a file, a folder or a glob) in a model's signatures.
+    """Compares the first rows of TFRecord files (file, folder or glob) in a model's signatures; fewer of large images.
 
     Raises:
       DataError: no model with constants there, no such file, or a record that cannot be read.
@@ -44,7 +45,7 @@ def serve_check(model: str, data: str, rows: int) -> ServeCheck:
     frozen = signatures.frozen
     files = matching_files(f"{data}/*" if Path(data).is_dir() else data)
     with named(files, lambda texts: frozen.parse(texts, label=False)):
-        texts = first_records(files, rows)
+        texts = first_records(files, comparable_rows(frozen.plan, rows))
         examples = [row_of(text) for text in texts]
         agreement, tensors = signatures.ask(texts, examples)
     carried = {feature.name for feature in frozen.plan.served}

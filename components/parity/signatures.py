@@ -64,9 +64,7 @@ class Signatures:
             raw_scores_differ={name: _differing(by_default[name], by_name[name]) for name in by_default},
             transformed_scores_differ={name: _differing(by_default[name], again[name]) for name in again},
         )
-        # An image's pixels are TensorFlow's on every way, and many.
-        features = [feature for feature in self.frozen.plan.inputs if feature.role != "image"]
-        names = [name for feature in features for name in model_names(feature) if name in transformed]
+        names = [name for feature in self.frozen.plan.inputs for name in model_names(feature) if name in transformed]
         return agreement, {name: _dense(transformed[name]) for name in names}
 
 

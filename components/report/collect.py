@@ -9,12 +9,14 @@ from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.errors import InputError
+from components.frozen import FrozenTransform
 from components.frozen.stored_constants import stored_constants
 from components.report.curves import training_curves
 from components.report.evaluation import evaluation_facts
-from components.report.facts import Histogram, Pairs, RunFacts
+from components.report.facts import Histogram, ImageFacts, Pairs, RunFacts
 from components.report.features import constants_facts, feature_facts
 from components.report.histograms import fed_histograms, raw_histograms
+from components.report.pictures import image_facts
 from components.report.versions import versions
 from components.trainer.fed_check import FILE_NAME as FED_FILE
 from components.verdict import FILE_NAME as VERDICT_FILE
@@ -38,6 +40,7 @@ class Sources:
       evaluation: of the Evaluator.
       verdicts: folders with ``verdict.json``.
       failed: the verdict of a check that stopped the run, of which no artifact is left.
+      examples: raw ones, of which images are shown.
       metrics: of the evaluation by flat name, with the baseline's; read from the artifact if None.
     """
 
@@ -48,6 +51,7 @@ class Sources:
     verdicts: tuple[str, ...] = ()
     failed: Verdict | None = None
     metrics: Mapping[str, float] | None = None
+    examples: str = ""
 
 
 def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
@@ -70,11 +74,17 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
     found += [read("check of what was fed", sources.model_run, _fed, None), sources.failed]
     checks = _in_order(verdict for verdict in found if verdict is not None)
     fed = next((verdict for verdict in checks if verdict.check == "fed"), None)
+    has_images = constants is not None and bool(constants.plan.images)
+
+    def images(uri: str) -> tuple[ImageFacts, ...]:
+        return image_facts(uri, FrozenTransform.load(sources.transform_graph))
+
     return RunFacts(
         title,
         about,
         constants=constants_facts(constants) if constants is not None else None,
         features=feature_facts(constants, raw, fed_histograms(fed)),
+        images=read("images", sources.examples if has_images else "", images, ()),
         checks=checks,
         curves=read("training's logs", sources.model_run, training_curves, ()),
         evaluation=read("evaluation", sources.evaluation, lambda uri: evaluation_facts(uri, sources.metrics), None),

@@ -28,6 +28,7 @@ class RunReportSpec(types.ComponentSpec):
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "model_run": ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
+        "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
         **{name: ChannelParameter(type=CheckBlessing, optional=True) for name in _VERDICTS},
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {"report": ChannelParameter(type=RunReportArtifact)}
@@ -48,6 +49,7 @@ class RunReportExecutor(base_executor.BaseExecutor):
             uri("model_run"),
             uri("evaluation"),
             verdicts=tuple(filter(None, map(uri, _VERDICTS))),
+            examples=uri("examples"),
         )
         facts = collect(sources, exec_properties["title"])
         report = artifact_utils.get_single_instance(output_dict["report"])
@@ -78,6 +80,7 @@ class RunReport(base_component.BaseComponent):
         audit: types.BaseChannel | None = None,
         drift: types.BaseChannel | None = None,
         parity: types.BaseChannel | None = None,
+        examples: types.BaseChannel | None = None,
         *,
         title: str = "Pipeline run",
         code_digest: str = "",
@@ -90,6 +93,7 @@ class RunReport(base_component.BaseComponent):
           model_run: of a Trainer with our ``run_fn``, or any Keras training with TensorBoard logs.
           evaluation: of the Evaluator.
           audit, drift, parity: blessings of the checks.
+          examples: raw ones, of which images are shown.
           title: the page's.
           code_digest: only enters the cache key, so that another release reports again.
         """
@@ -102,6 +106,7 @@ class RunReport(base_component.BaseComponent):
                 audit=audit,
                 drift=drift,
                 parity=parity,
+                examples=examples,
                 report=types.Channel(type=RunReportArtifact),
                 title=title,
                 code_digest=code_digest,

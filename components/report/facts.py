@@ -86,6 +86,32 @@ class FeatureFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class Picture:
+    """One image of the data: its label, and as ``data:`` URIs what it is and what the model gets."""
+
+    label: str
+    raw: str
+    normalized: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """Pictures of one image feature.
+
+    Attributes:
+      name: the schema's own.
+      pictures: some, of different labels where there are.
+      mean: name and ``data:`` URI of each channel of the mean image.
+      averaged: images in that mean.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    mean: tuple[tuple[str, str], ...]
+    averaged: int
+
+
+@dataclasses.dataclass(frozen=True)
 class ConstantsFacts:
     """The set of constants: digest, rows analysed, and what is known of where it comes from."""
 
@@ -188,3 +214,4 @@ class RunFacts:
     lineage: tuple[ArtifactFacts, ...] = ()
     versions: Pairs = ()
     notes: tuple[str, ...] = ()
+    images: tuple[ImageFacts, ...] = ()

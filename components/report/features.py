@@ -14,6 +14,8 @@ from components.report.wording import figure
 # What a person reads of one feature; constants.json has all.
 MAX_STATISTICS = 64
 MAX_KEYS = 50
+# Of an image, by their number.
+CHANNELS = {1: ("gray",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 
 _SETTINGS = ("dtype", "shape", "axis", "key", "missing", "nonfinite", "clip", "log1p", "min_count", "unseen")
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Feature)}
@@ -42,10 +44,10 @@ def feature_facts(
     """
     if constants is None:
         return tuple(FeatureFacts(name, raw=histogram) for name, histogram in raw.items())
-    return tuple(_feature(one, raw.get(name), fed) for name, one in constants.items())
+    return tuple(_feature(one, raw.get(name), fed, constants.rows) for name, one in constants.items())
 
 
-def _feature(one: FeatureConstants, raw: Histogram | None, fed: Mapping[str, Histogram]) -> FeatureFacts:
+def _feature(one: FeatureConstants, raw: Histogram | None, fed: Mapping[str, Histogram], rows: int) -> FeatureFacts:
     nonfinite = one.nan + one.pos_inf + one.neg_inf
     statistics = () if one.vocabulary else tuple(_statistics(one, MAX_STATISTICS))
     normalized, why_not = _normalized(one, raw, fed)
@@ -56,8 +58,8 @@ def _feature(one: FeatureConstants, raw: Histogram | None, fed: Mapping[str, His
         role=f"{one.role}:{one.feature.key}" if one.feature.key else one.role,
         unit=one.unit,
         settings=tuple(_settings(one.feature)),
-        total=int((one.count + one.missing + nonfinite).sum()),
-        missing=int(one.missing.sum()),
+        total=rows if one.feature.image else int((one.count + one.missing + nonfinite).sum()),
+        missing=int(one.missing.max() if one.feature.image else one.missing.sum()),
         nonfinite=int(nonfinite.sum()),
         statistics=statistics,
         more_statistics=0 if one.vocabulary else one.mean.size - len(statistics),
@@ -79,6 +81,10 @@ def _settings(feature: Feature) -> Iterator[tuple[str, str]]:
             yield name, "variable length"
         elif name == "dtype" or (name == "shape" and value) or (name != "shape" and value != _DEFAULTS[name] and value):
             yield name, figure(value)
+    if feature.image is not None:
+        for name, value in dataclasses.asdict(feature.image).items():
+            if value is not None:
+                yield name, "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
@@ -88,7 +94,7 @@ def _statistics(one: FeatureConstants, most: int) -> Iterator[Statistic]:
             low, middle, high = (float(quartile[index]) for quartile in one.quartiles)
             quartiles = (low, middle, high)
         yield Statistic(
-            ", ".join(map(str, index)),
+            CHANNELS[one.mean.size][index[0]] if one.feature.image and index else ", ".join(map(str, index)),
             int(one.count[index]),
             min=float(one.min[index]),
             max=float(one.max[index]),
@@ -115,7 +121,7 @@ def _normalized(
     seen = fed.get(model_names(one.feature)[0])
     if seen is not None:
         return seen, ""
-    if one.role not in NORMALIZED_ROLES:
+    if one.role not in (*NORMALIZED_ROLES, "image"):
         return None, f"The role {one.role} is not normalized."
     if one.feature.key or one.mean.size != 1:
         return None, "It has more than one pair of constants, and the Trainer left no histogram of what it was fed."

@@ -1,4 +1,4 @@
-"""A small convolutional network for a table whose one input is an image: ``components.trainer.cnn:build_model``."""
+"""A small convolutional network for data whose one input is an image: ``components.trainer.cnn:build_model``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +17,12 @@ def build_model(spec: ModelSpec) -> keras.Model:
     """A compiled Keras 3 model: the image's tensor among a dict in, one raw score a row (or a logit a class) out.
 
     Raises:
-      SchemaError: the inputs are other than one feature of shape [height, width, channels].
+      SchemaError: the inputs are other than one image, encoded or of numbers of shape [height, width, channels].
       DataError: a label that the task cannot use.
     """
     image = _image(spec)
-    assert image.shape is not None
-    shortest = min(image.shape[:2])
-    filters = [channels for block, channels in enumerate(_FILTERS) if block == 0 or shortest >> block]
+    sides = _sides(image)
+    filters = [channels for block, channels in enumerate(_FILTERS) if block == 0 or min(sides) >> block]
     model = ImageModel(model_name(image.name), filters, spec.hidden_units, spec.dropout, *output_of(spec))
     compile_for(model, spec)
     return model
@@ -31,13 +30,25 @@ def build_model(spec: ModelSpec) -> keras.Model:
 
 def _image(spec: ModelSpec) -> Feature:
     inputs = [feature for feature in spec.constants.plan.inputs if feature.role != "ignore"]
-    if len(inputs) != 1 or inputs[0].dtype == "bytes" or inputs[0].shape is None or len(inputs[0].shape) != 3:
-        found = ", ".join(f"{feature.name!r} of shape {feature.shape}" for feature in inputs) or "none"
+    if len(inputs) != 1 or not _is_image(inputs[0]):
+        found = ", ".join(f"{feature.name!r} of shape {feature.model_shape}" for feature in inputs) or "none"
         raise SchemaError(
-            "components.trainer.cnn needs one numeric input of shape [height, width, channels], but the schema has "
-            f"{found}. Tag the others 'ignore', or use components.trainer.model:build_model."
+            "components.trainer.cnn needs one input: an image (layout NHWC), or numbers of shape [height, width, "
+            f"channels]. The schema has {found}. Tag the others 'ignore', or use components.trainer.model:build_model."
         )
     return inputs[0]
+
+
+def _is_image(feature: Feature) -> bool:
+    if feature.image is not None:
+        return feature.image.layout == "NHWC"
+    return feature.dtype != "bytes" and feature.shape is not None and len(feature.shape) == 3
+
+
+def _sides(feature: Feature) -> tuple[int, int]:
+    """Height and width; of images that have their own, those of a large one: a pool leaves a pixel of any."""
+    height, width, _ = feature.model_shape or (None, None, None)
+    return height or 1 << len(_FILTERS), width or 1 << len(_FILTERS)
 
 
 @keras.saving.register_keras_serializable("tfx_norm")

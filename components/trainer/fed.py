@@ -20,8 +20,9 @@ class Observer:
     """
 
     def __init__(self, constants: NormalizationConstants, rows: int) -> None:
-        """For normalized numbers of fixed shape; the first ``rows`` are counted, the rest passes by."""
-        features = [feature for feature in constants.plan.normalized if feature.shape is not None]
+        """For normalized numbers of fixed shape and images; the first ``rows`` are counted, the rest passes by."""
+        plan = constants.plan
+        features = [feature for feature in (*plan.normalized, *plan.images) if feature.shape is not None]
         self._names = [model_name(feature.name) for feature in features]
         width = len(features)
         self._clips = tf.constant([[feature.clip or np.inf] for feature in features], tf.float32)
@@ -67,9 +68,10 @@ class Observer:
     def _count(self, features: Mapping[str, tf.Tensor]) -> tf.Operation:
         # One operation for all tensors with as many values a row: thousands of columns are no thousands of reductions.
         count = tf.minimum(self._left, tf.shape(features[self._names[0]], tf.int64)[0])
-        groups: dict[tuple[int | None, ...], list[int]] = {}
+        groups: dict[tuple[Any, ...], list[int]] = {}
         for at, name in enumerate(self._names):
-            groups.setdefault(tuple(features[name].shape[1:]), []).append(at)
+            shape = tuple(features[name].shape[1:])
+            groups.setdefault((name,) if None in shape else shape, []).append(at)
         done = [self._left.assign_sub(count)]
         for members in groups.values():
             values = tf.stack([tf.reshape(features[self._names[at]][:count], [-1]) for at in members])

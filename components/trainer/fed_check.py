@@ -46,10 +46,10 @@ class Fed:
 def judge(constants: NormalizationConstants, fed: Mapping[str, Fed], *, own_data: bool = True) -> Verdict:
     """What is wrong with the first pass over the rows.
 
-    A z-score over exactly the rows that were analysed has the mean 0, and the variance that is the share of values
-    that are no fill, whatever the data are; float32 leaves 1e-5 of that. Not expected, but shown: features with a
-    weight column, ``clip``, a constant in the place of missing values, whole numbers from 2**53 on, and roles without
-    mean 0.
+    A z-score, also of an image's channels, over exactly the rows that were analysed has the mean 0, and the variance
+    that is the share of values that are no fill, whatever the data are; float32 leaves 1e-5 of that. Not expected, but
+    shown: features with a weight column, ``clip``, a constant in the place of missing values, whole numbers from 2**53
+    on, and roles without mean 0.
 
     Args:
       constants: of the transform.
@@ -59,7 +59,7 @@ def judge(constants: NormalizationConstants, fed: Mapping[str, Fed], *, own_data
     findings: list[Finding] = []
     warnings: list[Finding] = []
     features: dict[str, Any] = {}
-    for feature in constants.plan.normalized:
+    for feature in (*constants.plan.normalized, *constants.plan.images):
         seen = fed.get(model_name(feature.name))
         if seen is None:
             continue
@@ -78,6 +78,8 @@ def judge(constants: NormalizationConstants, fed: Mapping[str, Fed], *, own_data
 def _expected_variance(constants: NormalizationConstants, one: FeatureConstants) -> float | None:
     """Of all elements together; None where it is not known."""
     feature = one.feature
+    if feature.role == "image" and constants.plan.weight is None:
+        return float(np.mean(one.variance > 0))  # of all channels, which have as many pixels
     if feature.role != "z_score" or constants.plan.weight is not None or feature.clip or feature.nonfinite == "clip":
         return None
     largest = np.max(np.maximum(np.abs(one.min), np.abs(one.max)))

@@ -113,9 +113,8 @@ def fit(model: keras.Model, streams: Streams, options: TrainingOptions, checkpoi
         callbacks.append(keras.callbacks.TensorBoard(log_dir=log_dir, write_graph=False))
     if by_keras:
         # One endless iterator: starting one anew costs more than an epoch of a small table.
-        training = streams.training(skipped=trained)
         model.fit(
-            training if check is None else check.watch(training),
+            streams.training(trained) if check is None else streams.training(trained, watch=check.watch),
             initial_epoch=trained // schedule.steps_in_epoch,
             epochs=schedule.epochs,
             steps_per_epoch=schedule.steps_in_epoch,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from components.errors import ConfigError
+from components.trainer.augment_options import Augmentation
 
 Task = Literal["binary", "multiclass", "regression"]
 Strategy = Literal["single", "mirrored", "multi_worker"]
@@ -37,6 +38,7 @@ class TrainingOptions:
     strategy: Strategy = "single"
     keras_export: bool = False
     fed_check: FedCheck = "block"
+    augment: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingOptions":
@@ -55,7 +57,9 @@ class TrainingOptions:
                 f"Its keys are {', '.join(fields)}."
             )
         try:
-            options = cls(**{**table, "hidden_units": tuple(table["hidden_units"])})
+            lists = {name: tuple(table[name]) for name in ("hidden_units", "augment") if name in table}
+            options = cls(**{**table, **lists})
+            Augmentation.of(options.augment)
             wrong = [(name, required) for name, (right, required) in options._ranges().items() if not right]
         except TypeError as error:
             raise ConfigError(

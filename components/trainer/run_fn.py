@@ -12,6 +12,7 @@ from components.errors import ConfigError
 from components.frozen import FrozenTransform, damage
 from components.frozen.record_files import matching_files
 from components.trainer import checkpoints
+from components.trainer.augment_options import Augmentation
 from components.trainer.digest_agreement import require_same_constants
 from components.trainer.fitting import fit
 from components.trainer.model import ModelSpec
@@ -36,7 +37,8 @@ def run_fn(fn_args: "FnArgs") -> None:
     spec = ModelSpec(frozen.constants, options.task, options.learning_rate, options.hidden_units, options.dropout)  # type: ignore[arg-type]
     with strategy.scope():
         model = model_builder(options.model)(spec)
-    streams = Streams(fn_args.train_files, fn_args.eval_files, frozen, options.batch_size, options.seed)
+    augmentation = Augmentation.of(options.augment) if options.augment else None
+    streams = Streams(fn_args.train_files, fn_args.eval_files, frozen, options.batch_size, options.seed, augmentation)
     files = [*fn_args.train_files, *fn_args.eval_files]
     folder = checkpoints.folder_of(options, frozen.digest, fn_args.custom_config, files)
     with damage.named(matching_files(files), lambda texts: frozen(frozen.parse(texts))):

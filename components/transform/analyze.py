@@ -1,7 +1,7 @@
 """``analyze``: from TFRecords of tf.Examples to a FrozenTransform, without a pipeline."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -22,33 +22,41 @@ def analyze(
     files_or_pattern: Files,
     schema: str | os.PathLike[str] | schema_pb2.Schema,
     *,
-    engine: Literal["in_process", "beam"] = "in_process",
+    engine: Literal["in_process", "beam", "spark"] = "in_process",
     beam_args: Sequence[str] = (),
+    spark: Mapping[str, str] | None = None,
 ) -> FrozenTransform:
     """Computes the constants of all rows, exactly, and freezes them into a transform.
 
     Args:
       files_or_pattern: TFRecord files of tf.Examples (names that end in ``.gz`` are gzip), or a glob.
       schema: annotated as ``schemas/README.md`` says; a path, a URI or the proto.
-      engine: ``in_process`` reads and accumulates here, on all cores, without a runner; ``beam`` on a Beam runner. The
-        same reader, the same accumulator, the same bits.
+      engine: ``in_process`` reads and accumulates here, on all cores, without a runner; ``beam`` on a Beam runner,
+        ``spark`` as a Spark application. The same reader, the same accumulator, the same bits.
       beam_args: Beam's, for the engine ``beam``; its FnApiRunner where they name no runner.
+      spark: Spark's settings (``spark.*``), for the engine ``spark``; ``local[2]`` where they name no ``spark.master``.
 
     Raises:
       DataError: no file, a damaged one, or data that the plan does not allow.
       SchemaError: a schema that cannot be used.
-      ConfigError: an unknown engine, or Beam's arguments without it.
+      ConfigError: an unknown engine, arguments for another one, or an engine that is not installed.
     """
     proto = schema if isinstance(schema, schema_pb2.Schema) else load_schema(schema)
     plan, files = FeaturePlan.from_schema(proto), matching_files(files_or_pattern)
-    if engine == "in_process" and beam_args:
-        raise ConfigError(f"beam_args {list(beam_args)} are for engine='beam'; engine='in_process' runs no Beam.")
+    if beam_args and engine != "beam":
+        raise ConfigError(f"beam_args {list(beam_args)} are for engine='beam'; engine={engine!r} runs no Beam.")
+    if spark and engine != "spark":
+        raise ConfigError(f"spark {dict(spark)} is for engine='spark'; engine={engine!r} runs no Spark.")
     if engine == "in_process":
         measured = read_statistics(files, plan)
     elif engine == "beam":
         measured = _by_beam(files, plan, beam_args)
+    elif engine == "spark":
+        from components.transform.spark_analysis import measure_on_spark
+
+        measured = measure_on_spark(files, plan, spark or {})
     else:
-        raise ConfigError(f"engine must be 'in_process' or 'beam' but is {engine!r}.")
+        raise ConfigError(f"engine must be 'in_process', 'beam' or 'spark' but is {engine!r}.")
     return FrozenTransform(frozen_graph(finish(plan, measured.statistics)))
 
 

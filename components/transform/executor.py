@@ -62,6 +62,7 @@ class Executor(stock.Executor):
         uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
         schema = io_utils.get_only_uri_in_dir(uri)
         plan = FeaturePlan.from_schema(load_schema(schema))
+        plan.require_image_sizes()
         account = None
         if exec_properties.get(PINNED):
             constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)

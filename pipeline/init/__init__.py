@@ -1,4 +1,4 @@
-"""From a table to a schema and a configuration to review: ``init``."""
+"""From a table, or a folder of images, to a schema and a configuration to review: ``init``."""
 
 import dataclasses
 import difflib
@@ -47,13 +47,14 @@ class InitResult:
 
 
 def init(data: str, label: str | None, out: str, data_format: str | None = None, *, force: bool = False) -> InitResult:
-    """Reads the whole table, proposes roles and task, and writes ``out/schema.pbtxt`` and ``out/config.toml``.
+    """Reads all the data, proposes roles and task, and writes ``out/schema.pbtxt`` and ``out/config.toml``.
 
     Args:
-      data: a file, a folder or a glob of CSV, Parquet or TFRecord (tf.Example) files; gzip is fine.
-      label: the column to predict.
+      data: a file, a folder or a glob of CSV, Parquet or TFRecord (tf.Example) files, gzip is fine; or a folder with
+        one folder of images for each class.
+      label: the column to predict; None for images, whose label is their folder.
       out: the folder to write to; made where it is missing.
-      data_format: csv, parquet or tfrecord; None takes it from the name.
+      data_format: csv, parquet, tfrecord or images; None takes it from the name.
       force: replace files that are there already.
 
     Raises:
@@ -62,6 +63,8 @@ def init(data: str, label: str | None, out: str, data_format: str | None = None,
     from pipeline.init.columns import gather
     from pipeline.init.config_text import config_text, pipeline_name
     from pipeline.init.files import check_free, path_for_config, write_all
+    from pipeline.init.image_text import image_columns, image_config, image_notes, image_schema
+    from pipeline.init.images import is_image_folder, survey
     from pipeline.init.roles import propose
     from pipeline.init.schema_text import schema_text
     from pipeline.init.tables import Table
@@ -69,6 +72,21 @@ def init(data: str, label: str | None, out: str, data_format: str | None = None,
 
     folder = Path(out).absolute()
     check_free(folder, (SCHEMA_FILE, CONFIG_FILE), force=force)
+    if data_format == "images" or (data_format is None and is_image_folder(data)):
+        if label not in (None, "label"):
+            raise ConfigError(f"The label of an image is the folder that it lies in: leave --label {label} out.")
+        facts = survey(data)
+        name, path = pipeline_name(data), path_for_config(data, folder)
+        write_all(folder, {SCHEMA_FILE: image_schema(facts, data), CONFIG_FILE: image_config(facts, name, path)})
+        return InitResult(
+            config=str(folder / CONFIG_FILE),
+            schema=str(folder / SCHEMA_FILE),
+            task=facts.task,
+            label="label",
+            rows=facts.images,
+            columns=image_columns(facts),
+            notes=image_notes(facts),
+        )
     table = Table(data, data_format)
     label = _existing(label, tuple(table.types), data)
     columns = gather(table.batches(), table.types)

@@ -46,7 +46,7 @@ def config_text(
     """The configuration as TOML; ``data`` as it shall stand there, the schema beside the file."""
     training = training_for(rows)
     require = (
-        f"require = [{_quoted(label)}]  # {label_missing:,} rows have no label: left out, and counted\n"
+        f"require = [{quoted(label)}]  # {label_missing:,} rows have no label: left out, and counted\n"
         if label_missing
         else ""
     )
@@ -54,11 +54,11 @@ def config_text(
 # Proposed from {rows:,} rows: review it, then run it. Relative paths are taken from this file's folder.
 
 [pipeline]
-name = {_quoted(name)}  # names the run's folder
+name = {quoted(name)}  # names the run's folder
 task = "{task.kind}"  # {task.reason}
 
 [data]
-path = {_quoted(data)}  # a file, a folder or a glob
+path = {quoted(data)}  # a file, a folder or a glob
 format = "{data_format}"
 schema = "schema.pbtxt"  # roles of the columns, to be reviewed too
 split = {{ train = 4, eval = 1 }}  # a fifth of the rows is kept for evaluation; never trained on or analysed
@@ -92,6 +92,7 @@ def pipeline_name(data: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:128].strip("-") or "table"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a string of TOML."""
     # JSON's escapes are TOML's; DEL is the one control character that JSON leaves as it is.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

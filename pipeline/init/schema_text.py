@@ -46,8 +46,8 @@ def schema_text(
             domain = features[facts.name].domain if facts.name in features else ""
             feature = column_feature(facts, proposal, domain if domain in domains else "")
             kept += [domains[domain]] if feature.domain else []
-        blocks.append(_block(_comment(facts, proposal, task), schema_pb2.Schema(feature=[feature])))
-    blocks += [_block("", schema_pb2.Schema(string_domain=[domain])) for domain in kept]
+        blocks.append(block(_comment(facts, proposal, task), schema_pb2.Schema(feature=[feature])))
+    blocks += [block("", schema_pb2.Schema(string_domain=[domain])) for domain in kept]
     return "\n".join(blocks)
 
 
@@ -65,7 +65,7 @@ def column_feature(facts: ColumnFacts, proposal: Proposal, domain: str) -> schem
     if facts.missing:
         feature.value_count.min, feature.value_count.max = 1, facts.max_length
     else:
-        _make_dense(feature, facts.max_length)
+        make_dense(feature, facts.max_length)
     if domain:
         feature.domain = domain
         feature.distribution_constraints.min_domain_mass = MIN_DOMAIN_MASS
@@ -75,7 +75,7 @@ def column_feature(facts: ColumnFacts, proposal: Proposal, domain: str) -> schem
 def label_feature(facts: ColumnFacts, task: Task) -> schema_pb2.Feature:
     """The label: dense, because rows without it are left out, and absent when serving."""
     feature = schema_pb2.Feature(name=facts.name, type=_PROTO_TYPES[task.dtype])
-    _make_dense(feature, 1)
+    make_dense(feature, 1)
     feature.annotation.tag.append("label")
     feature.not_in_environment.append("SERVING")
     if task.dtype == "bytes":
@@ -85,7 +85,8 @@ def label_feature(facts: ColumnFacts, task: Task) -> schema_pb2.Feature:
     return feature
 
 
-def _make_dense(feature: schema_pb2.Feature, length: int) -> None:
+def make_dense(feature: schema_pb2.Feature, length: int) -> None:
+    """Every row has so many values."""
     feature.presence.min_fraction = 1
     feature.shape.SetInParent()
     if length > 1:
@@ -101,7 +102,8 @@ def _comment(facts: ColumnFacts, proposal: Proposal, task: Task) -> str:
     return f"{proposal.role}: {proposal.reason}{missing}"
 
 
-def _block(comment: str, schema: schema_pb2.Schema) -> str:
+def block(comment: str, schema: schema_pb2.Schema) -> str:
+    """The schema's text under the comment, with small messages on one line."""
     text: str = text_format.MessageToString(schema, as_utf8=True)
     lines = textwrap.wrap(comment, _LINE_LENGTH, initial_indent="# ", subsequent_indent="# ")
     return "".join(f"{line}\n" for line in lines) + _INNER_MESSAGE.sub(_folded, text)

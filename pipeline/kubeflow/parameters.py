@@ -143,8 +143,9 @@ def _leave(properties: Properties, value: Any, outputs: Mapping[str, str]) -> No
 
 def _set_data_path(properties: Properties, value: str, outputs: Mapping[str, str]) -> None:
     custom = _custom(properties)
-    path = bundled_path(value, custom.get("data_format", "")) if value.startswith(BUNDLED) else value
-    base, pattern = base_and_pattern(path)
+    data_format = custom.get("data_format", "")
+    path = bundled_path(value, data_format) if value.startswith(BUNDLED) else value
+    base, pattern = base_and_pattern(path, data_format)
     properties["input_base"] = base
     custom.pop("span_patterns", None)
     if has_span(pattern):

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from graph_tables import constants_of, feature, plan_of, serialized, write_records, write_transform_graph
+from pictures import arrays, png, schema
 
-from components import normalized_dataset
+from components import analyze, normalized_dataset
 from components.errors import DataError, SchemaError
+from components.feature_plan import FeaturePlan
 from components.trainer.cnn import build_model
 from components.trainer.model import ModelSpec
 from components.trainer.serving import export
@@ -90,8 +92,25 @@ def test_the_models_configuration_makes_it_again() -> None:
 def test_other_inputs_are_refused_by_name(features: tuple[str, ...], x: Any, found: str) -> None:
     plan = plan_of(*features, LABEL)
     train = [{**row, "x": x} for row in rows(4)]
-    with pytest.raises(SchemaError, match=rf"one numeric input of shape \[height, width, channels\], .* {found}"):
+    with pytest.raises(SchemaError, match=rf"one input: an image .* The schema has {found}"):
         build_model(spec_of(plan, train))
+
+
+def test_an_encoded_image_is_an_input_of_its_own_size_or_of_any(tmp_path: Path) -> None:
+    """And one of another layout is refused."""
+    photos = [png(photo) for photo in arrays(4, size=(6, 9))]
+    for options, refused in (((), False), (("size=5x1",), False), (("size=8x8", "layout=NCHW"), True)):
+        described = schema(*options)
+        rows = [{"photo": photo, "y": at % 2} for at, photo in enumerate(photos)]
+        path = write_records(FeaturePlan.from_schema(described), rows, tmp_path / "train")
+        spec = ModelSpec(analyze(path, described).constants, "binary", 0.01, (4,), 0.0)
+        if refused:
+            with pytest.raises(SchemaError, match=r"an image \(layout NHWC\).* has 'photo' of shape \(3, 8, 8\)"):
+                build_model(spec)
+            continue
+        model = build_model(spec)
+        for size in ((6, 9), (1, 40)) if not options else ((5, 1),):
+            assert model({"photo": np.zeros((2, *size, 3), np.float32)}).shape == (2, 1)
 
 
 def test_an_ignored_feature_is_no_input() -> None:

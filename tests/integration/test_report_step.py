@@ -41,5 +41,6 @@ def test_the_report_is_the_last_step_and_reads_what_every_other_left(tmp_path: P
         "audit": {"ConstantsAudit"},
         "drift": {"DriftGate"},
         "parity": {"ParityCheck"},
+        "examples": {"ArrowExampleGen"},
     }
     assert report.parameters.parameters["title"].field_value.string_value == "p"

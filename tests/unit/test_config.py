@@ -97,6 +97,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             strategy = "multi_worker"
             keras_export = true
             fed_check = "warn"
+            augment = ["flip", "crop=4"]
             [evaluation]
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
             [beam]
@@ -140,6 +141,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "strategy": "multi_worker",
         "keras_export": True,
         "fed_check": "warn",
+        "augment": ("flip", "crop=4"),
     }
     assert isinstance(config.trainer.learning_rate, float)
     assert config.transform.constants == str(tmp_path / "runs/other")

@@ -44,6 +44,10 @@ def test_the_options_are_those_of_the_configuration_and_the_task() -> None:
         ({"epoch": 1}, r"unknown keys \['epoch'\]"),
         ({"strategy": "tpu"}, "trainer.strategy must be one of 'single', 'mirrored', 'multi_worker' but is 'tpu'"),
         ({"checkpoint_steps": 0}, "checkpoint_steps must be at least 1 but is 0"),
+        (
+            {"augment": ["spin"]},
+            "trainer.augment must hold 'flip' and 'crop=<pixels>', each at most once, but has 'spin'",
+        ),
         ({"steps": -1}, "steps must be at least 0 but is -1"),
         ({"early_stopping": -1}, "early_stopping must be at least 0 but is -1"),
     ],
@@ -60,4 +64,4 @@ def test_what_is_missing_is_named() -> None:
 
 def test_what_changes_no_weight_is_not_among_the_deciding_options() -> None:
     deciding = TrainingOptions.from_json(json.dumps(NEEDED)).deciding
-    assert set(deciding) == {*NEEDED, "early_stopping", "steps", "strategy"}
+    assert set(deciding) == {*NEEDED, "early_stopping", "steps", "strategy", "augment"}
