@@ -29,10 +29,13 @@ def data_version(path: str) -> str:
     """
     if path.startswith(BUNDLED):
         return path
-    try:
-        from components.example_gen.tables import list_files
+    from components.example_gen.tables import list_files
 
-        files = sorted(list_files(glob_of(path)))
+    pattern = glob_of(path)
+    # A folder of images holds a folder a class.
+    by_class = os.path.isdir(path) and not any(entry.is_file() for entry in os.scandir(path))
+    try:
+        files = sorted(list_files(f"{pattern}/*/*" if by_class else pattern))
         return digest_of_files(files, by_content="://" not in path)
     except (DataError, OSError, NotImplementedError):
         return f"unseen-{time.time_ns()}-{os.getpid()}"

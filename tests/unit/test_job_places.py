@@ -173,6 +173,12 @@ def test_a_version_of_data_follows_their_bytes(tmp_path: Path) -> None:
     assert data_version(f"{tmp_path}/*.csv") == first
     file.write_text("a\n2\n")
     assert data_version(str(file)) != first
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    (tmp_path / "images" / "cat" / "1.png").write_bytes(b"1")
+    image = data_version(f"{tmp_path}/images")
+    assert image == data_version(f"{tmp_path}/images")
+    (tmp_path / "images" / "cat" / "1.png").write_bytes(b"2")
+    assert data_version(f"{tmp_path}/images") != image
     unseen = data_version(f"{tmp_path}/nothing.csv")
     assert unseen != data_version(f"{tmp_path}/nothing.csv")
     assert data_version("bundled:flights") == data_version("bundled:flights")
