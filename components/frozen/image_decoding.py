@@ -3,6 +3,8 @@
 PNG of any depth (1 to 8 bits give 8, 16 stay 16) and JPEG, by libjpeg's exact integer transform. Gray is repeated for
 several channels, colour becomes gray by luminance for one, alpha is dropped for three and opaque where a file has none:
 what TensorFlow's decoders do. A CMYK JPEG is refused, because files do not say which inks they mean.
+
+Tensors are compared by ``tf.equal``: in a graph of TensorFlow 1 ``==`` asks whether two are the same object.
 """
 
 import dataclasses
@@ -53,7 +55,7 @@ def decoded(feature: Feature, texts: tf.Tensor, bits: int) -> Decoded:
     kinds = _kinds(texts)
     least, most = tf.reduce_min(kinds), tf.reduce_max(kinds)
     # Of one kind, as batches are in general, without a choice for each image, which takes as long as a small image.
-    kind = tf.where(least == most, least, _MIXED)
+    kind = tf.where(tf.equal(least, most), least, _MIXED)
     loops = [lambda of_kind=of_kind: _each(image, texts, bits, of_kind) for of_kind in (_png, _deep_png, _jpeg, _any)]
     values, table = tf.switch_case(kind, loops)
     with tf.control_dependencies(_checks(feature, table[:, 3])):
@@ -72,7 +74,7 @@ def pixels(feature: Feature, texts: tf.Tensor, bits: int) -> tf.Tensor:
     shapes = found.shapes
     first = tf.reduce_max(shapes, axis=0)
     problem = f"Feature {feature.name!r} has images of unequal sizes in one batch. Set the tag size=HEIGHTxWIDTH."
-    checks = [] if image.size else [tf.debugging.Assert(tf.reduce_all(shapes == first), [problem, shapes], 8)]
+    checks = [] if image.size else [tf.debugging.Assert(tf.reduce_all(tf.equal(shapes, first)), [problem, shapes], 8)]
     height, width = image.size or (first[0], first[1])
     with tf.control_dependencies(checks):
         table = tf.reshape(found.values, tf.stack([tf.size(texts), height, width, image.channels]))
@@ -85,9 +87,9 @@ def _kinds(texts: tf.Tensor) -> tf.Tensor:
     most = _DEPTH_AT + 1
     # Longer by zeros, because a part beyond the end is an error.
     heads = tf.strings.join([tf.strings.substr(texts, 0, most), tf.constant(bytes(most))])
-    is_png = tf.strings.substr(heads, 0, len(_PNG)) == _PNG
-    is_deep = tf.strings.substr(heads, _DEPTH_AT, 1) == b"\x10"
-    is_jpeg = tf.strings.substr(heads, 0, len(_JPEG)) == _JPEG
+    is_png = tf.equal(tf.strings.substr(heads, 0, len(_PNG)), _PNG)
+    is_deep = tf.equal(tf.strings.substr(heads, _DEPTH_AT, 1), b"\x10")
+    is_jpeg = tf.equal(tf.strings.substr(heads, 0, len(_JPEG)), _JPEG)
     return tf.where(is_png, tf.where(is_deep, 1, 0), tf.where(is_jpeg, 2, _MIXED))
 
 
@@ -120,7 +122,7 @@ def _deep_png(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.T
 
 
 def _jpeg(image: Image, text: tf.Tensor, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
-    has_inks = tf.io.extract_jpeg_shape(text)[2] == _CMYK
+    has_inks = tf.equal(tf.io.extract_jpeg_shape(text)[2], _CMYK)
     # Gray cannot be had of inks: in colour they are decoded, and refused behind the loop.
     decode = functools.partial(tf.io.decode_jpeg, text, dct_method="INTEGER_ACCURATE")
     if image.channels == 1:
@@ -152,7 +154,7 @@ def _sized(image: Image, samples: tf.Tensor) -> tf.Tensor:
     if image.size is None:
         return samples
     size = image.size
-    as_it_is = tf.reduce_all(tf.shape(samples)[:2] == tf.constant(size))
+    as_it_is = tf.reduce_all(tf.equal(tf.shape(samples)[:2], size))
     return tf.cond(as_it_is, lambda: samples, lambda: resized(samples, size))
 
 
@@ -190,6 +192,6 @@ def _places(old: tf.Tensor, new: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 def _checks(feature: Feature, problems: tf.Tensor) -> list[tf.Operation]:
     return [
-        tf.debugging.Assert(tf.reduce_all(problems != code), [f"Feature {feature.name!r} {what}."])
+        tf.debugging.Assert(tf.reduce_all(tf.not_equal(problems, code)), [f"Feature {feature.name!r} {what}."])
         for code, what in _PROBLEMS.items()
     ]

@@ -151,6 +151,19 @@ def test_the_model_gets_the_z_score_by_channel_to_an_ulp(scale: str, tmp_path: P
     assert tf.reduce_all(turned({"photo": raw_photos(path)})["photo"] == tf.transpose(features["photo"], [0, 3, 1, 2]))
 
 
+def test_a_graph_without_eager_execution_gives_the_same_bits(tmp_path: Path) -> None:
+    photos = arrays(8, size=(6, 5))
+    path = written([png(photo) if at % 2 else jpeg(photo) for at, photo in enumerate(photos)], tmp_path / "r")
+    frozen = analyze(path, schema("size=4x5"))
+    (eagerly, _), *_ = normalized_dataset(path, frozen, batch_size=8).as_numpy_iterator()
+    frozen.save(tmp_path / "frozen")
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        dataset = normalized_dataset(path, FrozenTransform.load(tmp_path / "frozen"), batch_size=8)
+        found, _ = session.run(v1.data.make_one_shot_iterator(dataset).get_next())
+    assert found["photo"].tobytes() == eagerly["photo"].tobytes()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_compiling_changes_no_bit_of_any_sample(dtype: Any, tmp_path: Path) -> None:
     side = 1 << np.iinfo(dtype).bits // 2
