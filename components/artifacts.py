@@ -14,8 +14,10 @@ from components.verdict import Verdict
 class ConstantsArtifact(Artifact):
     """A folder with ``constants.json``; ML Metadata knows ``digest``, ``rows`` and ``features`` (how many).
 
+    Of an analysis also what it read, ``components.span_counters``.
+
     The type's name is ``namespace.Title``, which Kubeflow demands. In a container there, TFX takes the name for the
-    import path of the class: the package ``tfxnorm`` answers to it. The three are custom properties, because TFX 1.16
+    import path of the class: the package ``tfxnorm`` answers to it. All are custom properties, because TFX 1.16
     compiles no type of ours with declared ones for Kubeflow.
     """
 

@@ -4,7 +4,7 @@ import re
 
 from schemas.errors import InputError, SchemaError
 
-__all__ = ["ConfigError", "DataError", "InputError", "NotFrozenError", "SchemaError", "input_error_in"]
+__all__ = ["ConfigError", "DataError", "DigestError", "InputError", "NotFrozenError", "SchemaError", "input_error_in"]
 
 
 class ConfigError(InputError):
@@ -15,13 +15,17 @@ class DataError(InputError):
     """Data that cannot be read as what the schema or the format says it is."""
 
 
+class DigestError(InputError):
+    """The values of a constants file and its stated digest, or its decimal and hex forms, disagree."""
+
+
 class NotFrozenError(InputError):
     """A graph with state in it where constants were required; the message names every offending op."""
 
 
 # A Beam worker in another process sends the traceback as text; its last line starts with the qualified class name.
 _IN_TEXT = re.compile(
-    r"^(?:RuntimeError: )?(?:components|schemas)\.(?:errors|constants)\."
+    r"^(?:RuntimeError: )?(?:components|schemas)\.errors\."
     r"(?:Input|Config|Schema|Data|Digest|NotFrozen)Error: (?P<message>.+?)"
     r"(?: \[while running .*)?$",
     re.MULTILINE,

@@ -3,16 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from components.local_runner import LOCAL_RUNNER_ARG, NO_PACKAGE_ARG
+
 LOCAL_RUNNER = "FnApiRunner"
-# Beam older than 2.68 knows FnApiRunner by its full name only.
-_FULL_NAME = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # Beam 2.68 and newer lets every spelling of DirectRunner, and no runner at all, try Prism first, which downloads
 # a program at run time; FnApiRunner is the in-process implementation that DirectRunner falls back to.
 _DIRECT = re.compile(r"(.*\.)?(bundlebased|switching)?directrunner", re.IGNORECASE)
-
-# TFX builds a package of itself for Beam's workers at the start of every component unless an image is named; here the
-# workers run in this very environment, so any name will do.
-_NO_PACKAGE = "--sdk_container_image=unused"
 
 
 def local_beam_args(
@@ -43,6 +39,6 @@ def local_beam_args(
         runner = LOCAL_RUNNER
     if runner.lower() != LOCAL_RUNNER.lower():
         return (f"--runner={runner}", *others), notice
-    image = () if any(word.startswith("--sdk_container_image") for word in others) else (_NO_PACKAGE,)
+    image = () if any(word.startswith("--sdk_container_image") for word in others) else (NO_PACKAGE_ARG,)
     mode = (f"--direct_running_mode={running_mode}", f"--direct_num_workers={workers}")
-    return (f"--runner={_FULL_NAME}", *image, *mode, *others), notice
+    return (LOCAL_RUNNER_ARG, *image, *mode, *others), notice

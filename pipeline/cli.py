@@ -293,7 +293,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     with run_log.only_if_it_fails():
         comparison = compare(*map(constants_at, names))
     if arguments.json:
-        print(json.dumps(diff_report.as_json(comparison)))
+        print(json.dumps(diff_report.as_json(comparison, names)))
     else:
         diff_report.print_diff(comparison, names, progress.console_for(sys.stdout))
     return OK if comparison.equal else FAILED

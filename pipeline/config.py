@@ -111,8 +111,8 @@ class AuditSection:
     """How much of the data the audit recounts.
 
     Attributes:
-      sample_bytes: of the training split's files; whole shards, at least one. 1 GiB takes 80 CPU seconds (1.3
-        were measured for 18 MB of flights); a smaller split is recounted whole.
+      sample_bytes: of the training split's files; whole shards, at least one; 0 recounts nothing. 1 GiB takes about 110
+        CPU seconds (11 µs were measured for a row of 20 columns in 106 bytes); a smaller split is recounted whole.
       seed: of the choice of shards.
     """
 
@@ -451,9 +451,9 @@ def _check(config: PipelineConfig, file: Path) -> None:
         )
     if config.cache.max_bytes < 0:
         raise ConfigError(f"{file}: cache.max_bytes must be at least 0 but is {config.cache.max_bytes}.")
-    if config.audit.sample_bytes < 1 or config.audit.seed < 0:
+    if min(config.audit.sample_bytes, config.audit.seed) < 0:
         raise ConfigError(
-            f"{file}: audit.sample_bytes must be at least 1 and audit.seed at least 0 but they are "
+            f"{file}: audit.sample_bytes and audit.seed must be at least 0 but are "
             f"{config.audit.sample_bytes} and {config.audit.seed}."
         )
     try:

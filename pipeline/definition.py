@@ -26,7 +26,7 @@ from components.transform.component import NormalizingTransform
 from pipeline.code_digest import code_digest, model_digest
 from pipeline.config import PipelineConfig
 from pipeline.evaluator_config import eval_config
-from pipeline.inputs import stored_constants
+from pipeline.inputs import stored_constants, stored_settings
 from schemas.loader import load_schema
 
 RUN_FN = "components.trainer.run_fn.run_fn"
@@ -43,7 +43,8 @@ class Places:
       artifacts: the pipeline root.
       serving: gets the pushed models.
       checkpoints: of an interrupted training; empty keeps none.
-      cache: of spans and their statistics; empty keeps none.
+      settings: a file with the cache's place and limits, and no part of a cache key: ``components.step_settings``.
+      cache: of spans and their statistics, where there is no such file; empty keeps none.
       constants_from, constants_digest: existing constants to take; empty analyses the data.
       metadata: an ML Metadata store in SQLite; empty where the orchestrator has one of its own.
       has_resolver: whether the orchestrator can look up the latest blessed model.
@@ -55,6 +56,7 @@ class Places:
     artifacts: str
     serving: str
     checkpoints: str = ""
+    settings: str = ""
     cache: str = ""
     constants_from: str = ""
     constants_digest: str = ""
@@ -79,7 +81,7 @@ def build_pipeline(config: PipelineConfig, root: Path, schema_uri: str, columns_
         artifacts=str(root / "artifacts"),
         serving=str(root / "serving"),
         checkpoints=config.trainer.checkpoint_dir or str(root / "checkpoints"),
-        cache=config.cache.dir or str(root / "cache"),
+        settings=stored_settings(config, root),
         constants_from=pinned_uri,
         constants_digest=pinned_digest,
         metadata=str(root / "metadata.db"),
@@ -104,9 +106,7 @@ def pipeline_at(places: Places, config: PipelineConfig, plan: FeaturePlan) -> Pi
         constants_from=places.constants_from,
         constants_digest=places.constants_digest,
         code_digest=code_digest(),
-        cache_dir=places.cache,
-        cache_max_bytes=config.cache.max_bytes,
-        merge_fanout=config.beam.fanout,
+        **_merging(config, places),
     )
     transform.add_upstream_node(gate)
     transform_graph = transform.outputs["transform_graph"]
@@ -243,16 +243,28 @@ def _example_gen(config: PipelineConfig, places: Places) -> BaseComponent:
         require=data.require,
         content_digest=places.data_digest,
         code_digest=code_digest(),
-        **(_window(config, places.cache) if has_span(data.path) else {}),
+        **(_window(config, places) if has_span(data.path) else {}),
     )
 
 
-def _window(config: PipelineConfig, cache: str) -> dict[str, Any]:
+def _window(config: PipelineConfig, places: Places) -> dict[str, Any]:
     """The options of ArrowExampleGen for a path with spans."""
     return {
         "window": config.data.window,
         "spans": config.data.spans,
         "fingerprint": config.data.fingerprint,
-        "cache_dir": cache,
-        "cache_max_bytes": config.cache.max_bytes,
+        **_settings(config, places),
     }
+
+
+def _settings(config: PipelineConfig, places: Places) -> dict[str, Any]:
+    """Where a step keeps spans from run to run."""
+    if places.settings:
+        return {"settings_file": places.settings}
+    return {"cache_dir": places.cache, "cache_max_bytes": config.cache.max_bytes}
+
+
+def _merging(config: PipelineConfig, places: Places) -> dict[str, Any]:
+    """How the statistics of shards and spans become one."""
+    fanout = {} if places.settings else {"merge_fanout": config.beam.fanout}
+    return {**_settings(config, places), **fanout}

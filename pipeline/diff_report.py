@@ -38,12 +38,12 @@ def print_diff(comparison: Comparison, names: Sequence[str], console: Console) -
     else:
         both = zip((comparison.before, comparison.after), names, strict=True)
         lines += [f"{constants.digest}  {constants.rows:,} rows  {name}" for constants, name in both]
-    lines += [f"drift{line(finding)}" for finding in find_drift(comparison, Limits())]
+    lines += [f"drift{line(finding)}" for finding in find_drift(comparison, Limits(), (names[0], names[1]))]
     for text in lines:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
     """The object that ``diff --json`` prints; pairs are [before, after], a number that is not finite is a text."""
     return {
         "equal": comparison.equal,
@@ -52,7 +52,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "only_before": list(comparison.only_before),
         "only_after": list(comparison.only_after),
         "features": [_feature_json(change) for change in comparison.changed],
-        "drift": [dataclasses.asdict(finding) for finding in find_drift(comparison, Limits())],
+        "drift": [dataclasses.asdict(finding) for finding in find_drift(comparison, Limits(), (names[0], names[1]))],
     }
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from components.cache.file_digest import file_digest
 from components.constants import FILE_NAME, NormalizationConstants
 from components.errors import ConfigError, DataError, InputError
+from components.example_gen.span_pattern import has_span, window_of
 from components.feature_plan import FeaturePlan
+from components.step_settings import StepSettings
 from components.transform.pinned import fitted
 from pipeline.config import DataSection, PipelineConfig
 from pipeline.where import constants_at
 from schemas.columns import columns_only
 from schemas.loader import load_schema
-
-_BLOCK = 1 << 20
 
 
 def checked_plan(config: PipelineConfig) -> FeaturePlan:
@@ -69,6 +70,25 @@ def stored_constants(config: PipelineConfig, plan: FeaturePlan, root: Path) -> t
     return str(folder), constants.digest
 
 
+def stored_settings(config: PipelineConfig, root: Path) -> str:
+    """Writes the settings of the steps to ``<root>/settings.json`` and returns that path.
+
+    Raises:
+      ConfigError: the cache's folder, where it is local and spans need it, cannot be made or written.
+    """
+    cache = config.cache.dir or str(root / "cache")
+    if has_span(config.data.path) and "://" not in cache:
+        try:
+            Path(cache).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cache.dir {cache} cannot be a folder: {error.strerror}. Choose another one.") from error
+        if not os.access(cache, os.W_OK):
+            raise ConfigError(f"cache.dir {cache} cannot be written. Change its mode or owner, or choose another one.")
+    target = root / "settings.json"
+    target.write_text(StepSettings(cache, config.cache.max_bytes, config.beam.fanout).to_json(), encoding="utf-8")
+    return str(target)
+
+
 def check_data_exists(data: DataSection) -> None:
     """Returns where there are files to read, or a bundled data set that can be made.
 
@@ -85,7 +105,6 @@ def data_files(data: DataSection) -> list[str]:
     Raises:
       DataError: there are none.
     """
-    from components.example_gen.span_pattern import has_span, window_of
     from components.example_gen.spans import window_files
     from components.example_gen.tables import list_files
 
@@ -168,14 +187,10 @@ def read_bytes(path: str) -> bytes:
 
 
 def _content_mark(file: str) -> str:
-    content = hashlib.sha256()
     try:
-        with Path(file).open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                content.update(block)
+        return file_digest(file, lambda: Path(file).open("rb"))
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror}.") from error
-    return content.hexdigest()
 
 
 def _stat_mark(file: str) -> str:

@@ -1,8 +1,6 @@
 """``report.html`` of a local run: what its artifacts say, when each component ran, and what became of it."""
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +10,12 @@ from components.report.collect import Sources, collect
 from components.report.facts import ArtifactFacts, Node, Outcome, Pairs, RunFacts
 from components.report.wording import duration
 from components.verdict import CheckFailedError, Verdict
+from pipeline import kept_reports
 from pipeline.config import PipelineConfig
 from pipeline.failure import ComponentError, whole_error
 from pipeline.node_runner import NodeByNodeRunner
 from pipeline.run_lineage import Execution, Lineage, read_lineage
 from pipeline.run_result import RunResult
-
-_OLD_REPORTS = "reports"
 
 
 def write_report(
@@ -29,7 +26,7 @@ def write_report(
     result: RunResult | None = None,
     failure: ComponentError | None = None,
 ) -> Path:
-    """Writes ``<root>/report.html``, whole or not at all, and keeps it as ``<root>/reports/<run>.html``.
+    """Writes the report into the run's folder; see ``kept_reports.keep``.
 
     Args:
       root: the run's folder.
@@ -39,19 +36,8 @@ def write_report(
       failure: of one that did not.
     """
     assert runner.record is not None
-    lineage = read_lineage(runner.record)
-    facts = _facts(config, runner, lineage, result, failure)
-    kept = root / _OLD_REPORTS / f"{runner.record.run_id.replace(':', '')}.html"
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text(render.render(facts), encoding="utf-8", errors="backslashreplace")
-    path = root / render.FILE_NAME
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        os.link(kept, temporary)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(kept, temporary)
-    temporary.replace(path)
-    return path
+    facts = _facts(config, runner, read_lineage(runner.record), result, failure)
+    return kept_reports.keep(render.render(facts), root, runner.record.run_id)
 
 
 def _facts(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.constants import NormalizationConstants
 from components.feature_plan import FeaturePlan
+from components.span_counters import SpanCounters
 from pipeline.baseline import baseline
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class RunResult:
 
     Attributes:
       constants: what the analysis found; None for a pipeline without one.
+      analysis: what that analysis read, and what it took from the cache, in this run or the one that it is reused from;
+        None without one, and for pinned constants.
       metrics: evaluation metrics and the baseline's, by flat name.
       model: absolute path of the pushed SavedModel; None where the model was not blessed.
       reasons: why no model was pushed; empty where one was.
@@ -48,6 +51,7 @@ class RunResult:
     peak_bytes: int
     elapsed: float = 0.0
     report: str | None = None
+    analysis: SpanCounters | None = None
 
     @property
     def ok(self) -> bool:
@@ -65,6 +69,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "report": result.report,
         "transform_graph": result.transform_graph,
         "log": result.log,
+        "analysis": None if result.analysis is None else dataclasses.asdict(result.analysis),
         "seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},
     }
 
@@ -79,6 +84,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
     graph = first_artifact(results, "TransformGraph")
     evaluation = first_artifact(results, "ModelEvaluation")
     examples = first_artifact(results, "Examples")
+    analysed = first_artifact(results, "tfxnorm.NormalizationConstants")
     metrics: dict[str, float] = {}
     if evaluation is not None:
         metrics.update(read_metrics(evaluation.uri))
@@ -97,6 +103,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
         cached=[name for name, result in results.items() if result.state == "cached"],
         left_out=int(examples.properties.get(ROWS_LEFT_OUT, 0)) if examples is not None else 0,
         peak_bytes=peak_bytes(),
+        analysis=None if analysed is None else SpanCounters.of(analysed.properties),
     )
 
 

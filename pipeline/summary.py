@@ -112,8 +112,12 @@ def times(result: RunResult) -> list[str]:
 
 
 def places(result: RunResult) -> list[str]:
-    """Plain lines: digest, model or why there is none, report, transform graph, log."""
-    lines = [f"digest           {result.constants.digest}"] if result.constants is not None else []
+    """Plain lines: digest, spans, model or why there is none, report, transform graph, log."""
+    lines = []
+    if result.constants is not None:
+        lines.append(f"digest           {result.constants.digest}")
+        if result.analysis is not None and result.constants.provenance.spans:
+            lines.append(f"spans            {result.analysis.sentence(result.constants.provenance)}")
     if result.model is not None:
         lines.append(f"model            {result.model}")
     lines += [f"model            none, it was not blessed: {reason}" for reason in result.reasons]

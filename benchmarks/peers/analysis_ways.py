@@ -120,6 +120,7 @@ def _reader(rows: Rows) -> Callable[[], Callable[[Any], Iterator[Any]]]:
     from components.transform.example_columns import analysis_parser
     from components.transform.read_ahead import ahead
     from components.transform.record_reader import parsed_batches
+    from components.transform.work_units import located
 
     plan = FeaturePlan.from_schema(rows.schema)
 
@@ -130,7 +131,7 @@ def _reader(rows: Rows) -> Callable[[], Callable[[Any], Iterator[Any]]]:
         def read(unit: Any) -> Iterator[Any]:
             if not hasattr(helpers, "one"):
                 helpers.one = ThreadPoolExecutor(1)
-            return ahead(parsed_batches(unit, parse), helpers.one)
+            return (batch.parsed for batch in ahead(parsed_batches(located(unit), parse), helpers.one))
 
         return read
 

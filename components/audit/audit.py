@@ -6,16 +6,22 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.audit.account import RowCounts, Shard, account_findings
+from components.audit.figures import figures_of_feature
 from components.audit.graph_constants import constants_findings, standing_constants
-from components.audit.graph_probe import distances, formula_findings, probe, probe_rows
+from components.audit.graph_probe import distances, formula_findings, id_findings, probe, probe_rows
+from components.audit.lookups import lookup_findings
 from components.audit.recount import Recounted, recount_findings
+from components.audit.sample import sample_findings
 from components.audit.shards import count_shards, sampled
-from components.audit.statistics import Comparison, compare_statistics
+from components.audit.statistics import compare_statistics, rows_of
 from components.errors import DataError
 from components.frozen import FrozenTransform
+from components.rows_read import RowsRead
 from components.verdict import Finding, Verdict
 
 PINNED = "pinned constants are not those of this data: only the graph was audited"
+NO_ACCOUNT = "none was written beside the constants: which shards were read follows from numbers of rows only"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +29,22 @@ class Evidence:
     """What the constants are held against.
 
     Attributes:
-      files: all shards of the analysed split.
-      statistics: StatisticsGen's, by split.
-      split: the analysed one.
-      sample_bytes: how much of the files is recounted at most, a whole shard at least.
+      shards: all of the analysed splits.
+      statistics: StatisticsGen's, by split; one data set for each artifact of examples.
+      splits: the analysed ones.
+      sample_bytes: how much of the files is recounted at most, a whole shard at least; 0 recounts nothing.
       seed: of the sample.
+      account: the reader's; None where there is none.
+      recorded: rows of the analysed splits by ExampleGen; None where it does not say.
     """
 
-    files: Sequence[str]
-    statistics: Mapping[str, statistics_pb2.DatasetFeatureStatistics]
-    split: str
+    shards: Sequence[Shard]
+    statistics: Mapping[str, Sequence[statistics_pb2.DatasetFeatureStatistics]]
+    splits: Sequence[str]
     sample_bytes: int
     seed: int
+    account: RowsRead | None = None
+    recorded: int | None = None
 
 
 def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str, Any]]:
@@ -44,42 +54,58 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     rows = probe_rows(frozen)
     found = probe(frozen, rows)
     ulps = distances(constants, rows, found)
-    findings = constants_findings(constants, standing) + formula_findings(constants, rows, found, ulps)
+    findings = (
+        *constants_findings(constants, standing),
+        *lookup_findings(frozen.graph),
+        *formula_findings(constants, rows, found, ulps),
+        *id_findings(constants, rows, found),
+    )
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 
 def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
-    """The verdict over graph, statistics and shards.
+    """The verdict over graph, statistics, the reader's account and the shards.
 
-    Figures: ``rows``, ``shards`` and ``shards_recounted``, ``complete``, and by feature what was found in the graph,
-    whether it was recounted, and why it was not compared with StatisticsGen.
+    Figures: ``rows``, ``shards`` and ``shards_recounted``, ``complete``, ``units_read``, and by feature what was found
+    in the graph, its numbers as stated, recounted and by StatisticsGen, or why these were not compared.
 
     Raises:
-      DataError: no statistics of the analysed split.
+      DataError: no statistics of an analysed split.
     """
     constants = frozen.constants
     findings, features = audit_graph(frozen)
     if constants.provenance.source:
         pinned = {"data": PINNED, "source": constants.provenance.source, "features": features}
         return Verdict("audit", findings, figures=pinned)
-    if evidence.split not in evidence.statistics:
+    absent = [split for split in evidence.splits if not evidence.statistics.get(split)]
+    if absent:
         raise DataError(
-            f"The audit needs StatisticsGen's statistics of the split {evidence.split!r} but got those of "
-            f"{sorted(evidence.statistics)}. Do not exclude it in StatisticsGen."
+            f"The audit needs StatisticsGen's statistics of the splits {absent} but got those of "
+            f"{sorted(evidence.statistics)}. Do not exclude any in StatisticsGen."
         )
-    chosen = sampled(evidence.files, evidence.sample_bytes, evidence.seed)
-    others = {name: int(s.num_examples) for name, s in evidence.statistics.items() if name != evidence.split}
-    counted = Recounted(count_shards(chosen, constants.plan), len(chosen) == len(evidence.files), others)
-    compared: Comparison = compare_statistics(constants, evidence.statistics[evidence.split])
-    for name, figures_of in features.items():
-        figures_of["recounted"] = name in counted.shards.features
-        figures_of["statistics_gen"] = compared.not_compared.get(name, "compared")
+    statistics = [dataset for split in evidence.splits for dataset in evidence.statistics[split]]
+    others = {name: rows_of(of) for name, of in evidence.statistics.items() if name not in evidence.splits}
+    files = [shard.path for shard in evidence.shards]
+    chosen = sampled(files, evidence.sample_bytes, evidence.seed)
+    whole = len(chosen) == len(files)
+    shards = count_shards(chosen, constants, by_shard=not whole)
+    counted = Recounted(shards, len(files), others, accounted=evidence.account is not None)
+    compared = compare_statistics(constants, statistics)
+    read: tuple[Finding, ...] = ()
+    if evidence.account is not None:
+        by_others = RowCounts(constants.rows, rows_of(statistics), evidence.recorded, shards.rows)
+        read = account_findings(evidence.account, evidence.shards, by_others)
+    of_shards = recount_findings(constants, counted) if whole else sample_findings(constants, counted)
+    for name in constants:
+        numbers = figures_of_feature(constants[name], shards.features.get(name), compared, evidence.sample_bytes > 0)
+        features[name] = {**features.get(name, {}), **numbers}
     figures = {
         "rows": constants.rows,
-        "shards": len(evidence.files),
+        "shards": len(files),
         "shards_recounted": len(chosen),
         "rows_recounted": counted.rows,
         "complete": counted.complete,
+        "units_read": len(evidence.account.units) if evidence.account is not None else NO_ACCOUNT,
         "features": features,
     }
-    return Verdict("audit", (*findings, *recount_findings(constants, counted), *compared.findings), figures=figures)
+    return Verdict("audit", (*findings, *read, *of_shards, *compared.findings), figures=figures)

@@ -1,104 +1,96 @@
-"""Exact sums of a column in whole numbers: every float32 is a 24-bit significand times a power of two.
-
-The analyzer has its own arithmetic (``components.moments``); nothing of it is used here.
-"""
+"""What is counted of a number: how many there are, extremes, and exact sums that give mean and variance."""
 
 import dataclasses
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_BITS = 24  # of a float32's significand
-_LOWEST = -150  # of np.frexp's exponents of float32: the smallest subnormal is 0.5 * 2**-148
-_HALF = 12
-_LIMB = 22  # int64 = three limbs; 2**18 products of two limbs stay below 2**63
+from components.audit.whole_sums import Floats, Groups, whole_sums
+
 _MOST = 2**18  # values that are summed up at once
 
 
 @dataclasses.dataclass
 class Recount:
-    """Counts, extremes and exact sums of one column, added to batch by batch.
+    """Counts, extremes and exact sums of one statistic.
 
     Attributes:
       count, missing, nan, inf: numbers of values.
       low, high: of the finite values; infinities before the first.
-      total, squares: sums of the finite values and of their squares in units of 2**(_LOWEST - _BITS) and its square;
-        in units of 1 for int64.
-      whole: whether the column holds int64.
+      weight, total, squares: sums of w, w*x and w*x*x over the finite values, in one unit.
     """
 
-    whole: bool
     count: int = 0
     missing: int = 0
     nan: int = 0
     inf: int = 0
     low: float = float("inf")
     high: float = float("-inf")
+    weight: int = 0
     total: int = 0
     squares: int = 0
 
-    def add(self, values: npt.NDArray[Any], missing: int = 0) -> None:
-        """Adds float32 or int64 values [n], and so many that are absent."""
-        self.missing += missing
-        for at in range(0, len(values), _MOST):
-            self._add(values[at : at + _MOST])
-
-    def _add(self, values: npt.NDArray[Any]) -> None:
-        if not self.whole:
-            usable = np.isfinite(values)
-            if not usable.all():
-                nan = int(np.isnan(values).sum())
-                self.nan += nan
-                self.inf += int(len(values) - usable.sum()) - nan
-                values = values[usable]
-        if not len(values):
-            return
-        self.count += len(values)
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-        total, squares = _whole_sums(values) if self.whole else _float_sums(values)
-        self.total, self.squares = self.total + total, self.squares + squares
+    def add(self, other: "Recount") -> None:
+        """Adds what was counted elsewhere."""
+        for name in ("count", "missing", "nan", "inf", "weight", "total", "squares"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
 
     @property
     def mean(self) -> Fraction:
         """Exact; of at least one value."""
-        return Fraction(self.total, self.count) * self._unit
+        return Fraction(self.total, self.weight)
 
     @property
     def variance(self) -> Fraction:
         """The exact population variance; of at least one value."""
-        spread = self.count * self.squares - self.total**2
-        return Fraction(spread, self.count**2) * self._unit**2
+        return Fraction(self.weight * self.squares - self.total**2, self.weight**2)
 
-    @property
-    def _unit(self) -> Fraction:
-        return Fraction(1) if self.whole else Fraction(1, 2 ** (_BITS - _LOWEST))
-
-
-def _float_sums(values: npt.NDArray[np.float32]) -> tuple[int, int]:
-    """Sum and sum of squares in the units of Recount; per exponent, in whole numbers below 2**53."""
-    fraction, exponent = np.frexp(values)
-    significand = np.ldexp(fraction, _BITS).astype(np.int64)
-    places = (exponent - _LOWEST).astype(np.int64)
-    magnitude = np.abs(significand)
-    upper, lower = magnitude >> _HALF, magnitude & (2**_HALF - 1)
-    sums = [
-        np.bincount(places, weights=weights.astype(np.float64))
-        for weights in (significand, upper * upper, upper * lower, lower * lower)
-    ]
-    total = squares = 0
-    for place in np.flatnonzero(np.bincount(places)).tolist():
-        plain, high, middle, low = (int(by_place[place]) for by_place in sums)
-        total += plain << place
-        squares += ((high << 2 * _HALF) + (middle << _HALF + 1) + low) << 2 * place
-    return total, squares
+    def drawn_to(self, everything: "Recount", least: int) -> "Recount":
+        """Made up to ``least`` values by such that have the mean, variance and average weight of everything."""
+        more = max(0, least - self.count)
+        n = everything.count
+        sums = {name: getattr(self, name) * n + getattr(everything, name) * more for name in _SUMS}
+        return dataclasses.replace(self, **sums) if more else self
 
 
-def _whole_sums(values: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """Sum and sum of squares; in three limbs, of which the highest carries the sign."""
-    mask = 2**_LIMB - 1
-    limbs = [values & mask, (values >> _LIMB) & mask, values >> 2 * _LIMB]
-    total = sum(int(limb.sum()) << _LIMB * i for i, limb in enumerate(limbs))
-    squares = sum(int((a * b).sum()) << _LIMB * (i + j) for i, a in enumerate(limbs) for j, b in enumerate(limbs))
-    return total, squares
+_SUMS = ("weight", "total", "squares")
+
+
+def recounts(values: npt.NDArray[Any], weights: Floats | None, group: Groups, groups: int) -> list[Recount]:
+    """Of float32, float64 or int64 values [n] by group [n], from 0 to ``groups`` - 1; a weight of 0 is no value."""
+    found = [Recount() for _ in range(groups)]
+    for at in range(0, len(values), _MOST):
+        part = slice(at, at + _MOST)
+        heavy = None if weights is None else weights[part]
+        for into, more in zip(found, _recounts(values[part], heavy, group[part], groups), strict=True):
+            into.add(more)
+    return found
+
+
+def _recounts(values: npt.NDArray[Any], weights: Floats | None, group: Groups, groups: int) -> Iterator[Recount]:
+    if weights is not None:
+        heavy = weights > 0
+        values, weights, group = values[heavy], weights[heavy], group[heavy]
+    usable = np.isfinite(values)
+    none = [0] * groups
+    nan, inf = none, none
+    if not usable.all():
+        nan = np.bincount(group[np.isnan(values)], minlength=groups).tolist()
+        inf = np.bincount(group[np.isinf(values)], minlength=groups).tolist()
+        values, group = values[usable], group[usable]
+        weights = None if weights is None else weights[usable]
+    count = np.bincount(group, minlength=groups)
+    low, high = np.full(groups, np.inf), np.full(groups, -np.inf)
+    if len(values):
+        order = np.argsort(group, kind="stable")
+        occupied = np.flatnonzero(count)
+        starts = (np.cumsum(count) - count)[occupied]
+        low[occupied] = np.minimum.reduceat(values[order], starts)
+        high[occupied] = np.maximum.reduceat(values[order], starts)
+    columns = (count, none, nan, inf, low, high, *whole_sums(values, weights, group, groups))
+    for row in zip(*(each if isinstance(each, list) else each.tolist() for each in columns), strict=True):
+        yield Recount(*row)

@@ -17,23 +17,28 @@ from components.verdict import Finding
 
 MAX_ULPS = 1.0  # float64 arithmetic and one rounding to float32; the reference divides where the graph multiplies
 _SIGMAS = (-3.0, -1.0, -0.25, 0.25, 1.0, 3.0)
-_KEYS = 256  # keys that are probed in one batch; all keys' constants are compared bit by bit anyway
+# Keys of one column that are probed; the tables are walked, too, and compared to the last bit.
+_KEYS, _CELLS = 256, 1_000_000  # at least, and so many that a row's columns times the rows stay below
+_UNSEEN = (b"\x00 never seen", -(2**62) + 1)
 Rows = list[dict[str, list[Any]]]
 
 
 def probe_rows(frozen: FrozenTransform) -> Rows:
-    """Rows with the mean, so many sigmas beside it, minimum, maximum and, where it may be, no value at all."""
+    """Rows with the mean, so many sigmas beside it, minimum, maximum, each text and key that was seen, one of each that
+    was not and, last and where it may be, no value at all."""
     constants = frozen.constants
+    inputs = constants.plan.inputs
     columns = {feature.name: _points(constants[feature.name]) for feature in constants.plan.normalized}
-    optional = [feature.name for feature in constants.plan.normalized if _may_be_absent(feature, frozen)]
-    keys = {feature.key: constants[feature.name] for feature in constants.plan.normalized if feature.key}
+    optional = [f.name for f in inputs if f.role == "category" and f.missing != "error" and frozen.takes_sparse(f)]
+    optional += [feature.name for feature in constants.plan.normalized if _may_be_absent(feature, frozen)]
+    known = {feature.name: _known(feature, constants) for feature in inputs}
     points = max((len(points) for points in columns.values()), default=1)
-    keys_probed = max((len(table.by_key.keys) for table in keys.values() if table.by_key), default=1)
-    rows: Rows = []
-    for at in range(max(points, min(_KEYS, keys_probed)) + 1):
-        row = {name: points[at % len(points)] for name, points in columns.items()}
-        row |= {f.name: _filler(f, keys.get(f.name), at) for f in constants.plan.inputs if f.name not in columns}
-        rows.append(row)
+    keys = max((len(values) for values in known.values()), default=0)
+    n = max(points, min(keys, max(_KEYS, _CELLS // len(inputs))))
+    rows: Rows = [{f.name: _value(f, known[f.name], columns.get(f.name), at) for f in inputs} for at in range(n + 2)]
+    for feature in inputs:
+        if known[feature.name] and not any(f.key == feature.name and f.unseen == "error" for f in inputs):
+            rows[-2][feature.name] = [_unseen(feature, known[feature.name])]
     for name in optional:
         rows[-1][name] = []
     return rows
@@ -53,6 +58,22 @@ def distances(constants: NormalizationConstants, rows: Rows, found: Mapping[str,
     expected = reference(constants, rows)
     names = {feature.name: model_name(feature.name) for feature in constants.plan.normalized}
     return {name: worst_ulps(found[model], expected[model]) for name, model in names.items()}
+
+
+def id_findings(
+    constants: NormalizationConstants, rows: Rows, found: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Finding, ...]:
+    """One finding for each category that gets another id than the stated vocabulary gives it."""
+    expected = reference(constants, rows)
+    findings = []
+    for feature in constants.plan.with_role("category"):
+        own, right = found[model_name(feature.name)], expected[model_name(feature.name)]
+        if (own != right).any():
+            at = int(np.argmax(own != right))
+            raw = rows[at][feature.name]
+            message = f"{raw} must become {right[at]} but becomes {own[at]}. The graph was edited: analyse again."
+            findings.append(Finding("lookup_changed", message, feature.name))
+    return tuple(findings)
 
 
 def formula_findings(
@@ -104,11 +125,28 @@ def _raw(feature: Feature, values: npt.NDArray[np.float64]) -> list[Any]:
     return np.where(np.abs(small) < np.finfo(np.float32).tiny, np.float32(0), small).tolist()
 
 
-def _filler(feature: Feature, table: FeatureConstants | None, at: int) -> list[Any]:
-    """A key that was seen, or a value that only fills its place."""
-    if table is not None and table.by_key is not None:
-        key = table.by_key.keys[at % len(table.by_key.keys)]
-        return [key if feature.dtype == "bytes" else int(key)]
+def _known(feature: Feature, constants: NormalizationConstants) -> list[Any]:
+    """The texts or numbers of a category or a key that the constants know."""
+    tables = [constants[other.name].by_key for other in constants.plan.normalized if other.key == feature.name]
+    seen = {key for table in tables if table is not None for key in table.keys}
+    if feature.role == "category":
+        seen |= {key for key, _ in constants[feature.name].vocabulary}
+    return [key if feature.dtype == "bytes" else int(key) for key in sorted(seen)]
+
+
+def _unseen(feature: Feature, known: list[Any]) -> Any:
+    text, number = _UNSEEN
+    while text in known or number in known:
+        text, number = text + b"!", number + 1
+    return text if feature.dtype == "bytes" else number
+
+
+def _value(feature: Feature, known: list[Any], points: list[list[Any]] | None, at: int) -> list[Any]:
+    """A key or text that was seen, a point, or what only fills its place."""
+    if known:
+        return [known[at % len(known)]]
+    if points is not None:
+        return points[at % len(points)]
     if feature.image is not None:
         return [tf.io.encode_png(np.zeros([1, 1, feature.image.channels], np.uint8)).numpy()]
     size = int(np.prod(feature.shape or (), dtype=np.int64))

@@ -1,23 +1,19 @@
 """The stated statistics against those of the shards: equal bits, or the fault that explains the difference."""
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from components.audit.counted import Counted, counts_words, quartile_ranges
 from components.audit.exact_recount import Recount
+from components.audit.numbers import COUNTS, FLOATS, Numbers, differing, found_numbers, named, stated_numbers
+from components.audit.row_faults import rows_fault
 from components.audit.shards import ShardCounts
 from components.constants import FeatureConstants, NormalizationConstants
 from components.verdict import Finding
 
-_COUNTS = ("count", "missing", "nan", "inf")
-_FLOATS = ("min", "max", "mean", "variance")
-# Up to here a difference is called one of arithmetic: a float32 sum of 10^7 rows is off by less.
-_ARITHMETIC = 1e-3
-_ROUNDING = 1e-12  # of n / (n - 1) in float64
-Table = dict[str, list[Any]]
+_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,130 +22,145 @@ class Recounted:
 
     Attributes:
       shards: rows and statistics of the shards that were read.
-      complete: whether these are all shards of the split.
+      of: how many shards the analysed splits have.
       other_splits: rows of the other splits, as far as the statistics tell.
+      accounted: whether the reader gave account of each shard, so that their rows need not explain a difference.
     """
 
     shards: ShardCounts
-    complete: bool
+    of: int
     other_splits: Mapping[str, int]
+    accounted: bool = False
 
     @property
     def rows(self) -> int:
         """Of all shards read."""
         return sum(self.shards.rows.values())
 
+    def explained(self, extra: int) -> tuple[str, str]:
+        """Name and explanation of so many rows too many, below 0 too few."""
+        return rows_fault(extra, {} if self.accounted else self.shards.rows, self.other_splits)
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all shards of the split."""
+        return len(self.shards.rows) == self.of
+
 
 def recount_findings(constants: NormalizationConstants, recounted: Recounted) -> tuple[Finding, ...]:
-    """Findings on rows first; by feature only where the rows agree.
-
-    A sample of the shards can only show that no count and no extreme exceeds the stated ones.
-    """
-    if not recounted.complete:
-        return _of_sample(constants, recounted)
+    """Findings of a whole recount: on rows first; by feature only where the rows agree."""
     if constants.rows != recounted.rows:
-        fault, why = _rows_fault(constants.rows - recounted.rows, recounted)
+        fault, why = recounted.explained(constants.rows - recounted.rows)
         message = f"the split has {recounted.rows} rows but the constants state {constants.rows}: {why}. Analyse again."
         return (Finding(fault, message),)
-    found = {name: _found(counts) for name, counts in recounted.shards.features.items()}
-    return tuple(
-        finding for name in found if (finding := _feature_finding(constants[name], found, recounted)) is not None
-    )
-
-
-def _of_sample(constants: NormalizationConstants, recounted: Recounted) -> tuple[Finding, ...]:
-    findings = []
-    if recounted.rows > constants.rows:
-        message = f"a sample of the shards has {recounted.rows} rows but the constants state {constants.rows} for all."
-        findings.append(Finding("rows_differ", f"{message} Analyse again."))
-    for name, counts in recounted.shards.features.items():
-        stated, found = _stated(constants[name]), _found(counts)
-        excess = [key for key in _COUNTS if any(f > s for f, s in zip(found[key], stated[key], strict=True))]
-        excess += [key for key in ("min", "max") if _beyond(key, found, stated)]
-        if excess:
-            key = excess[0]
-            message = f"a sample of the shards has {key} {found[key]}, beyond the stated {stated[key]}. Analyse again."
-            findings.append(Finding("statistics_differ", message, name))
+    found = {
+        name: found_numbers(constants[name], of.statistics)
+        for name, of in recounted.shards.features.items()
+        if not counts_words(of.stated.feature)
+    }
+    findings: list[Finding] = []
+    for name, counted in recounted.shards.features.items():
+        if counts_words(counted.stated.feature):
+            findings += _of_words(counted)
+            continue
+        stated = stated_numbers(constants[name])
+        weighted = constants.plan.weight is not None
+        wrong = next(iter(differing(stated, found[name])), None)
+        if wrong is not None:
+            fault, why = _named(constants[name], stated, found, recounted, weighted)
+            findings.append(_finding(name, fault, wrong, stated, found[name], why))
+        findings += _of_quartiles(counted)
+        findings += _of_keys(counted)
     return tuple(findings)
 
 
-def _beyond(key: str, found: Table, stated: Table) -> bool:
-    sign = 1 if key == "max" else -1
-    return any(n and sign * f > sign * s for n, f, s in zip(found["count"], found[key], stated[key], strict=True))
-
-
-def _stated(constants: FeatureConstants) -> Table:
-    table = {name: np.ravel(getattr(constants, name)).tolist() for name in ("count", "missing", "nan", *_FLOATS)}
-    return table | {"inf": np.ravel(constants.pos_inf + constants.neg_inf).tolist()}
-
-
-def _found(counts: Sequence[Recount]) -> Table:
-    table: Table = {name: [getattr(count, name) for count in counts] for name in _COUNTS}
-    table |= {"min": [count.low for count in counts], "max": [count.high for count in counts]}
-    for name in ("mean", "variance"):
-        # Python divides whole numbers with one rounding, so that this is the nearest float64.
-        table[name] = [float(getattr(count, name)) if count.count else float("nan") for count in counts]
-    return table
-
-
-def _rows_fault(extra: int, recounted: Recounted) -> tuple[str, str]:
-    """Name and explanation of so many rows too many (below 0: too few)."""
-    splits = recounted.other_splits
-    for size in range(1, len(splits) + 1):
-        for names in itertools.combinations(sorted(splits), size):
-            if extra > 0 and sum(splits[name] for name in names) == extra:
-                return "statistics_of_other_splits", f"the rows of {' and '.join(names)} would explain it"
-    shard = next((file for file, n in recounted.shards.rows.items() if n and n == abs(extra)), None)
-    if shard is None:
-        return "rows_differ", f"{abs(extra)} too {'many' if extra > 0 else 'few'}"
-    if extra < 0:
-        return "shard_left_out", f"{shard} or another shard of {-extra} rows was left out"
-    return "shard_read_twice", f"{shard} or another shard of {extra} rows was read twice"
-
-
-def _feature_finding(
-    constants: FeatureConstants, found_by_name: Mapping[str, Table], recounted: Recounted
-) -> Finding | None:
-    stated, found = _stated(constants), found_by_name[constants.name]
-    wrong = [key for key in (*_COUNTS, *_FLOATS) if stated[key] != found[key]]
-    if not wrong:
-        return None
-    fault, why = _named(constants, stated, found_by_name, recounted)
-    key = wrong[0]
-    message = f"{key} must be {found[key][:3]} by the shards but is stated as {stated[key][:3]}: {why}. Analyse again."
-    return Finding(fault, message, constants.name)
+def _finding(name: str, fault: str, wrong: str, stated: Numbers, found: Numbers, why: str) -> Finding:
+    came, said = (list(table.values[wrong][:_SHOWN]) for table in (found, stated))
+    message = f"{wrong} must be {came} by the shards but is stated as {said}: {why}. Analyse again."
+    return Finding(fault, message, name)
 
 
 def _named(
-    constants: FeatureConstants, stated: Table, found_by_name: Mapping[str, Table], recounted: Recounted
+    constants: FeatureConstants,
+    stated: Numbers,
+    found_by_name: Mapping[str, Numbers],
+    recounted: Recounted,
+    weighted: bool,
 ) -> tuple[str, str]:
     found = found_by_name[constants.name]
-    other = next((name for name, table in found_by_name.items() if table == stated and name != constants.name), None)
+    other = next(
+        (n for n, table in found_by_name.items() if table.values == stated.values and n != constants.name), None
+    )
     if other is not None:
         return "features_permuted", f"these are the statistics of {other!r}"
-    if stated["mean"] == found["variance"] and stated["variance"] == found["mean"]:
-        return "mean_variance_swapped", "each stands in the other's place"
-    filled = [n + m for n, m in zip(found["count"], found["missing"], strict=True)]
-    if any(found["missing"]) and stated["count"] == filled:
-        return "missing_filled_before_statistics", "the count holds the missing values"
-    if constants.feature.model_shape == ():
-        extra = sum(sum(stated[name]) - sum(found[name]) for name in _COUNTS)
-        if extra:
-            return _rows_fault(extra, recounted)
-    if all(stated[key] == found[key] for key in (*_COUNTS, "min", "max")):
-        return _arithmetic(stated, found)
-    return "statistics_differ", "no known fault explains it"
+    if constants.feature.model_shape == () and not weighted:
+        filled = any(found.values["missing"]) and stated.values["count"] == [
+            n + m for n, m in zip(found.values["count"], found.values["missing"], strict=True)
+        ]
+        extra = sum(sum(stated.values[name]) - sum(found.values[name]) for name in COUNTS)
+        if extra and not filled:
+            return recounted.explained(int(extra))
+    return named(stated, found)
 
 
-def _arithmetic(stated: Table, found: Table) -> tuple[str, str]:
-    n = np.array(found["count"], np.float64)
-    mean, variance = np.array(found["mean"]), np.array(found["variance"])
-    off_mean, off_variance = np.abs(np.array(stated["mean"]) - mean), np.abs(np.array(stated["variance"]) - variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sample = variance * n / (n - 1)
-    if not off_mean.any() and np.allclose(stated["variance"], sample, rtol=_ROUNDING, atol=0, equal_nan=True):
-        return "sample_variance", "it was divided by n - 1"
-    power = variance + mean * mean
-    if (off_mean <= _ARITHMETIC * np.sqrt(power)).all() and (off_variance <= _ARITHMETIC * power).all():
-        return "not_exact", "the sums were rounded, as those of float32 are"
-    return "statistics_differ", "no known fault explains it"
+def _of_keys(counted: Counted) -> Iterator[Finding]:
+    table = counted.stated.by_key
+    if table is None:
+        return
+    name, seen = counted.stated.name, counted.by_key
+    if list(table.keys) != sorted(seen):
+        only = sorted({*table.keys} ^ {*seen})[:_SHOWN]
+        message = f"the shards have {len(seen)} keys with values but {len(table.keys)} are stated; on one side: {only}."
+        yield Finding("keys_differ", f"{message} Analyse again.", name)
+        return
+    least, everything = counted.stated.feature.min_count, counted.statistics[0]
+    found = found_numbers(counted.stated, [seen[key].drawn_to(everything, least) for key in table.keys])
+    plain = {field: np.ravel(getattr(table, field)).tolist() for field in ("count", *FLOATS)}
+    none: list[float] = [0] * len(table.keys)
+    stated = Numbers({**dict.fromkeys(COUNTS, none), **plain}, found.slack)
+    wrong = next(iter(differing(stated, found)), None)
+    if wrong is None:
+        return
+    places = [i for i, (a, b) in enumerate(zip(stated.values[wrong], found.values[wrong], strict=True)) if a != b]
+    fault, why = named(stated, found)
+    keys = [table.keys[i] for i in places[:_SHOWN]]
+    yield _finding(name, fault, wrong, stated.at(places), found.at(places), f"under {len(places)} keys, {keys}, {why}")
+
+
+def _of_words(counted: Counted) -> Iterator[Finding]:
+    stated, words = counted.stated, counted.words
+    by_bytes = sorted(words.items())
+    ordered = by_bytes if stated.role == "label" else sorted(by_bytes, key=lambda item: -item[1])
+    came = (tuple(ordered), sum(words.values()), counted.statistics[0].missing)
+    said = (stated.vocabulary, int(stated.count), int(stated.missing))
+    if came == said:
+        return
+    if came[0] != said[0]:
+        at = next((i for i, pair in enumerate(zip(came[0], said[0], strict=False)) if pair[0] != pair[1]), len(came[0]))
+        here, there = (list(entries[at : at + 1]) for entries in (came[0], said[0]))
+        what = f"{len(came[0])} values, at place {at} {here}, but {len(said[0])} are stated, there {there}"
+    else:
+        what = f"{came[1]} values and {came[2]} rows without one but {said[1]} and {said[2]} are stated"
+    yield Finding("vocabulary_differs", f"the shards have {what}. Analyse again.", stated.name)
+
+
+def _of_quartiles(counted: Counted) -> Iterator[Finding]:
+    """A quartile is the smallest number with its share of the values up to it, or within the stated error of that."""
+    if not counted.ranks:
+        return
+    ranges = quartile_ranges(counted.stated)
+    for at, (ranks, count) in enumerate(zip(counted.ranks, _counts(counted.statistics), strict=True)):
+        for quarter, (below, upto) in enumerate(ranks, start=1):
+            needed = -(-quarter * count // 4)
+            if not below < needed <= upto:
+                low, high = ranges[at][quarter - 1]
+                message = (
+                    f"quartile {quarter} must have {needed} of {count} values up to it, but {below} lie below {low!r} "
+                    f"and {upto} up to {high!r}, the stated range. Analyse again."
+                )
+                yield Finding("quartiles_differ", message, counted.stated.name)
+                return
+
+
+def _counts(statistics: Sequence[Recount]) -> list[int]:
+    return [statistic.count for statistic in statistics]

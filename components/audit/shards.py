@@ -1,13 +1,15 @@
 """Rows and exact statistics read anew from the shards, by TensorFlow's own kernels in batches."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from components.audit.exact_recount import Recount
+from components.audit.counted import Counted, Values, values_of
+from components.audit.whole_sums import Floats
+from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
 from components.frozen.raw_columns import DTYPES
 from components.frozen.record_files import compression_of
@@ -21,22 +23,23 @@ class ShardCounts:
 
     Attributes:
       rows: by shard, in the order they were read.
-      features: by name, for each statistic in the order of its flattened shape.
+      features: by name.
+      sums: by feature, for each shard and statistic the exact sums of weights and of weighted values; only of a part of
+        the shards, whose spread tells how far the mean of all may be.
     """
 
     rows: Mapping[str, int]
-    features: Mapping[str, tuple[Recount, ...]]
-
-
-def recounted(plan: FeaturePlan) -> tuple[Feature, ...]:
-    """The features whose statistics are plain ones: no logarithm, no weight, no key, no quartiles."""
-    if plan.weight is not None:
-        return ()
-    return tuple(feature for feature in plan.with_role("z_score", "min_max") if not feature.log1p)
+    features: Mapping[str, Counted]
+    sums: Mapping[str, Sequence[Sequence[tuple[int, int]]]] = dataclasses.field(default_factory=dict)
 
 
 def sampled(files: Sequence[str], sample_bytes: int, seed: int) -> tuple[str, ...]:
-    """All files where they fit into ``sample_bytes``, else whole ones drawn by ``seed``; at least one, in order."""
+    """All files where they fit into ``sample_bytes``, else whole ones drawn by ``seed``, in order.
+
+    At least one, but for ``sample_bytes`` 0: none.
+    """
+    if not sample_bytes:
+        return ()
     order = np.random.default_rng(seed).permutation(len(files)).tolist()
     chosen: list[int] = []
     size = 0
@@ -48,44 +51,60 @@ def sampled(files: Sequence[str], sample_bytes: int, seed: int) -> tuple[str, ..
     return tuple(files[at] for at in sorted(chosen))
 
 
-def count_shards(files: Sequence[str], plan: FeaturePlan) -> ShardCounts:
-    """Reads every record of the files once."""
-    features = recounted(plan)
-    counts = {
-        feature.name: tuple(Recount(feature.dtype == "int64") for _ in range(int(np.prod(feature.statistic_shape))))
-        for feature in features
-    }
-    spec = {
-        feature.name: tf.io.FixedLenFeature(feature.shape, DTYPES[feature.dtype])
-        if feature.dense
-        else tf.io.VarLenFeature(DTYPES[feature.dtype])
-        for feature in features
-    }
+def count_shards(files: Sequence[str], constants: NormalizationConstants, by_shard: bool = False) -> ShardCounts:
+    """Reads every record of the files once; ``by_shard`` keeps the sums of each."""
+    plan = constants.plan
+    counted = {name: Counted.empty(stated) for name, stated in constants.items() if stated.feature.image is None}
+    columns = {feature.name: feature for feature in plan.features}
+    read = [columns[name] for name in dict.fromkeys((*counted, *(key.name for key in plan.keys)))]
+    spec = {feature.name: _spec(feature) for feature in read}
     parse = tf.function(
         lambda serialized: tf.io.parse_example(serialized, spec),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    rows = {}
+    rows: dict[str, int] = {}
+    totals: list[dict[str, list[tuple[int, int]]]] = [_totals(counted)]
     for file in files:
         rows[file] = 0
         for batch in tf.data.TFRecordDataset(file, compression_of(file)).batch(_BATCH).prefetch(2):
             n = int(batch.shape[0])
             rows[file] += n
             parsed = parse(batch) if spec else {}
-            for feature in features:
-                _add(feature, parsed[feature.name], n, counts[feature.name])
-    return ShardCounts(rows, counts)
+            weights = _weights(plan, parsed, n)
+            keys = {key.name: _keys(key, parsed[key.name], n) for key in plan.keys}
+            for name, into in counted.items():
+                into.add(parsed[name], n, weights, keys.get(columns[name].key))
+        if by_shard:
+            totals.append(_totals(counted))
+    sums = {
+        name: [
+            [(w - w0, t - t0) for (w, t), (w0, t0) in zip(after[name], before[name], strict=True)]
+            for before, after in itertools.pairwise(totals)
+        ]
+        for name in counted
+    }
+    return ShardCounts(rows, counted, sums)
 
 
-def _add(feature: Feature, column: Any, rows: int, counts: tuple[Recount, ...]) -> None:
-    if isinstance(column, tf.SparseTensor):
-        # The indices rise: each row with values begins where the row number changes.
-        owner = column.indices.numpy()[:, 0]
-        occupied = int(np.count_nonzero(np.diff(owner))) + 1 if len(owner) else 0
-        counts[0].add(column.values.numpy(), missing=rows - occupied)
-        return
-    kept = [axis + 1 for axis in feature.axis or ()]
-    table = np.moveaxis(column.numpy(), kept, list(range(len(kept)))).reshape(len(counts), -1)
-    for count, values in zip(counts, table, strict=True):
-        count.add(values)
+def _spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
+    dtype = DTYPES[feature.dtype]
+    return tf.io.FixedLenFeature(feature.shape, dtype) if feature.dense else tf.io.VarLenFeature(dtype)
+
+
+def _keys(key: Feature, column: object, rows: int) -> Values:
+    return values_of(dataclasses.replace(key, log1p=False), column, rows)
+
+
+def _weights(plan: FeaturePlan, parsed: Mapping[str, object], rows: int) -> Floats | None:
+    """[rows]; a row without a weight, which no analysis takes, weighs nothing."""
+    if plan.weight is None:
+        return None
+    values = values_of(plan.weight, parsed[plan.weight.name], rows)
+    weights = np.zeros(rows)
+    weights[values.owner] = values.flat
+    return weights
+
+
+def _totals(counted: Mapping[str, Counted]) -> dict[str, list[tuple[int, int]]]:
+    return {name: [(each.weight, each.total) for each in of.statistics] for name, of in counted.items()}

@@ -7,7 +7,8 @@ of means, that of the variance by ``_ROUNDINGS * n * eps * (variance + |mean| * 
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,27 @@ _EPS = float(np.finfo(np.float64).eps)
 _ROUNDINGS = 8
 _FEWEST = 64  # roundings within one batch count, too
 
+Datasets = Sequence[statistics_pb2.DatasetFeatureStatistics]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """One number of a feature: as it is stated, as StatisticsGen has it, and how far these may be apart."""
+
+    what: str
+    stated: float
+    theirs: float
+    tolerance: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether they are farther apart; NaN is."""
+        return not abs(self.theirs - self.stated) <= self.tolerance
+
+    def __str__(self) -> str:
+        """For a message."""
+        return f"{self.what} {self.theirs!r}, the constants state {self.stated!r} (tolerance {self.tolerance:.3g})"
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -28,10 +50,12 @@ class Comparison:
 
     Attributes:
       findings: on rows and by feature.
+      compared: what was compared, by name.
       not_compared: why a feature was left out, by name.
     """
 
     findings: tuple[Finding, ...]
+    compared: Mapping[str, tuple[Compared, ...]]
     not_compared: Mapping[str, str]
 
 
@@ -47,65 +71,79 @@ def dataset_of(content: bytes, source: str) -> statistics_pb2.DatasetFeatureStat
     return datasets[0]
 
 
-def compare_statistics(
-    constants: NormalizationConstants, statistics: statistics_pb2.DatasetFeatureStatistics
-) -> Comparison:
-    """Rows and, by feature, number of values and of NaN, extremes, mean and sigma within TFDV's own rounding."""
-    if statistics.num_examples != constants.rows:
-        message = (
-            f"StatisticsGen saw {statistics.num_examples} rows of the split but the constants state {constants.rows}. "
-            "Analyse again."
-        )
-        return Comparison((Finding("rows_differ", message),), {})
-    by_name = {(feature.name or ".".join(feature.path.step)): feature for feature in statistics.features}
-    findings, not_compared = [], {}
+def rows_of(statistics: Datasets) -> int:
+    """Of all these data sets."""
+    return sum(int(dataset.num_examples) for dataset in statistics)
+
+
+def compare_statistics(constants: NormalizationConstants, statistics: Datasets) -> Comparison:
+    """Rows and, by feature, number of values and of NaN, extremes, mean and variance within TFDV's own rounding.
+
+    ``statistics`` are of all splits that were analysed, one data set each; what they say is pooled.
+    """
+    rows = rows_of(statistics)
+    if rows != constants.rows:
+        message = f"StatisticsGen saw {rows} rows of the split but the constants state {constants.rows}. Analyse again."
+        return Comparison((Finding("rows_differ", message),), {}, {})
+    by_name = [{(f.name or ".".join(f.path.step)): f for f in dataset.features} for dataset in statistics]
+    findings, compared, not_compared = [], {}, {}
     for feature in constants.plan.normalized:
-        reason = _why_not(constants, constants[feature.name], by_name)
+        name = feature.name
+        theirs = [features[name].num_stats for features in by_name if _is_numeric(features.get(name))]
+        reason = _why_not(constants, constants[name], len(theirs) == len(statistics))
         if reason:
-            not_compared[feature.name] = reason
+            not_compared[name] = reason
             continue
-        wrong = _difference(constants[feature.name], by_name[feature.name].num_stats)
-        if wrong:
-            message = f"StatisticsGen has {wrong}. Analyse again."
-            findings.append(Finding("statistics_differ", message, feature.name))
-    return Comparison(tuple(findings), not_compared)
+        compared[name] = _compared(constants[name], theirs)
+        wrong = next((number for number in compared[name] if number.differs), None)
+        if wrong is not None:
+            findings.append(Finding("statistics_differ", f"StatisticsGen has {wrong}. Analyse again.", name))
+    return Comparison(tuple(findings), compared, not_compared)
 
 
-def _why_not(constants: NormalizationConstants, own: FeatureConstants, by_name: Mapping[str, Any]) -> str:
+def _is_numeric(feature: Any) -> bool:
+    return feature is not None and bool(feature.HasField("num_stats"))
+
+
+def _why_not(constants: NormalizationConstants, own: FeatureConstants, everywhere: bool) -> str:
     """Empty where StatisticsGen's numbers mean the same."""
     feature = own.feature
     if constants.plan.weight is not None:
         return "weighted"
     if feature.log1p:
         return "log1p"
-    if feature.key:
-        return "by key"
     if feature.statistic_shape:
         return "by element"
     if int(own.pos_inf + own.neg_inf):
         return "infinities"
-    if feature.name not in by_name or not by_name[feature.name].HasField("num_stats"):
-        return "not in the statistics"
-    return ""
+    return "" if everywhere else "not in the statistics"
 
 
-def _difference(own: FeatureConstants, theirs: statistics_pb2.NumericStatistics) -> str:
-    """What differs, or an empty text."""
+def _compared(own: FeatureConstants, theirs: Sequence[statistics_pb2.NumericStatistics]) -> tuple[Compared, ...]:
     n, mean, variance = int(own.count), float(own.mean), float(own.variance)
     sigma = variance**0.5
     scale = _ROUNDINGS * _EPS * max(n, _FEWEST)
     of_mean = scale * (abs(mean) + sigma)
     of_variance = scale * (variance + abs(mean) * sigma) + of_mean**2
-    nan = int(max((histogram.num_nan for histogram in theirs.histograms), default=0))
-    checks = (
-        ("values", theirs.common_stats.tot_num_values, n + int(own.nan), 0.0),
-        ("NaN", nan, int(own.nan), 0.0),
-        ("min", theirs.min, float(own.min), 0.0),
-        ("max", theirs.max, float(own.max), 0.0),
-        ("mean", theirs.mean, mean, of_mean),
-        ("variance", theirs.std_dev**2, variance, of_variance),
+    values = [int(each.common_stats.tot_num_values) for each in theirs]
+    nan = [int(max((histogram.num_nan for histogram in each.histograms), default=0)) for each in theirs]
+    found_mean, found_variance = _pooled(theirs, [v - k for v, k in zip(values, nan, strict=True)])
+    with_values = [each for each, v, k in zip(theirs, values, nan, strict=True) if v > k]
+    return (
+        Compared("values", n + int(own.nan), sum(values), 0.0),
+        Compared("NaN", int(own.nan), sum(nan), 0.0),
+        Compared("min", float(own.min), min((each.min for each in with_values), default=math.nan), 0.0),
+        Compared("max", float(own.max), max((each.max for each in with_values), default=math.nan), 0.0),
+        Compared("mean", mean, found_mean, of_mean),
+        Compared("variance", variance, found_variance, of_variance),
     )
-    for what, found, stated, tolerance in checks:
-        if not abs(found - stated) <= tolerance:
-            return f"{what} {found!r}, the constants state {stated!r} (tolerance {tolerance:.3g})"
-    return ""
+
+
+def _pooled(theirs: Sequence[statistics_pb2.NumericStatistics], counts: Sequence[int]) -> tuple[float, float]:
+    """Mean and population variance of all values."""
+    n = sum(counts)
+    if not n:
+        return math.nan, math.nan
+    parts = [(count / n, each.mean, each.std_dev) for count, each in zip(counts, theirs, strict=True) if count]
+    mean = math.fsum(share * each for share, each, _ in parts)
+    return mean, math.fsum(share * (sigma**2 + (each - mean) ** 2) for share, each, sigma in parts)

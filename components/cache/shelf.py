@@ -5,12 +5,13 @@ that belong to it. ``entry`` is written last, by a rename, so that a half-writte
 each other no harm, because they write the same.
 """
 
+import contextlib
 import dataclasses
 import posixpath
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from absl import logging
@@ -56,33 +57,52 @@ class Shelf:
         return f"{self.folder}/{key}"
 
     def read(self, key: str) -> bytes | None:
-        """The payload, or None where there is no entry; marks the entry as used.
+        """The payload, or None where there is no entry that can be read; marks the entry as used.
 
         Raises:
           DamagedEntryError: there is one, and it is not what was written.
         """
-        try:
-            with tf.io.gfile.GFile(f"{self.place(key)}/{_ENTRY}", "rb") as file:
-                entry = file.read()
-        except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
-            return None
-        payload = unseal(key, entry)
-        self.touch(key)
-        return payload
+        with unusable(self.folder, "an entry was not read"):
+            try:
+                with tf.io.gfile.GFile(f"{self.place(key)}/{_ENTRY}", "rb") as file:
+                    entry = file.read()
+            except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
+                return None
+            payload = unseal(key, entry)
+            with unusable(self.folder, "an entry was not marked as used"):
+                self.touch(key)
+            return payload
+        return None
 
     def write(self, key: str, payload: bytes) -> None:
-        """Puts the entry there, in place of one that may be there, in one step."""
-        self.touch(key)
-        _write(f"{self.place(key)}/{_ENTRY}", seal(key, payload))
+        """Puts the entry there, in place of one that may be there, in one step; warns where it cannot be written."""
+        with unusable(self.folder, "an entry was not kept"):
+            self.touch(key)
+            _write(f"{self.place(key)}/{_ENTRY}", seal(key, payload))
 
     def touch(self, key: str) -> None:
-        """Marks the entry as used now; also before the first of its files is written, so that it is not the oldest."""
+        """Marks the entry as used now; also before the first of its files is written, so that it is not the oldest.
+
+        Raises:
+          tf.errors.OpError: the folder cannot be written.
+        """
         tf.io.gfile.makedirs(self.place(key))
         _write(f"{self.place(key)}/{_USED}", str(self.clock()).encode())
 
     def drop(self, key: str) -> None:
-        """Removes the entry and its files."""
-        _remove(self.place(key))
+        """Removes the entry and its files; warns where that cannot be done."""
+        with unusable(self.folder, "an entry was not removed"):
+            _remove(self.place(key))
+
+
+@contextlib.contextmanager
+def unusable(folder: str, consequence: str) -> Iterator[None]:
+    """Goes on without the cache where its folder cannot be read or written: the result is the same, and comes later."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.message if isinstance(error, tf.errors.OpError) else str(error)
+        logging.warning("The cache %s cannot be used, %s: %s", folder, consequence, reason.splitlines()[0])
 
 
 def trim(options: CacheOptions) -> list[str]:
@@ -93,10 +113,17 @@ def trim(options: CacheOptions) -> list[str]:
 
     Returns the removed entries' folders.
     """
+    removed: list[str] = []
+    with unusable(options.folder, "nothing more was taken away"):
+        _trim(options, removed)
+    return removed
+
+
+def _trim(options: CacheOptions, removed: list[str]) -> None:
     kinds = [kind for kind in _folders(options.folder) if posixpath.basename(kind) in KINDS]
     entries = [entry for kind in kinds for entry in _folders(kind) if _KEY.fullmatch(posixpath.basename(entry))]
     sizes = {entry: _size(entry) for entry in entries}
-    total, removed = sum(sizes.values()), []
+    total = sum(sizes.values())
     for entry in sorted(entries, key=lambda entry: (_last_used(entry), entry)):
         if total <= options.max_bytes:
             break
@@ -105,7 +132,6 @@ def trim(options: CacheOptions) -> list[str]:
         removed.append(entry)
     if removed:
         logging.info("Cache %s: %d entries left, to hold at most %d bytes.", options.folder, len(removed), total)
-    return removed
 
 
 def _write(path: str, content: bytes) -> None:

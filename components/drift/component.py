@@ -10,9 +10,9 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import CheckBlessing, ConstantsArtifact, read_constants, write_verdict
 from components.constants import NormalizationConstants
-from components.drift.baseline import baseline_constants
 from components.drift.gate import Limits, drift_verdict
 from components.frozen import FrozenTransform
+from components.frozen.stored_constants import stored_constants
 from components.verdict import line, stop_unless_blessed
 
 _LIMITS = ("mean_shift", "sigma_ratio", "missing_rate", "nonfinite_rate", "key_share", "z")
@@ -60,9 +60,9 @@ def _after(inputs: Any) -> NormalizationConstants:
 
 def _before(inputs: Any, baseline: str) -> NormalizationConstants | None:
     if baseline:
-        return baseline_constants(baseline)
+        return stored_constants(baseline)
     if inputs.get("baseline_model"):
-        return baseline_constants(artifact_utils.get_single_instance(inputs["baseline_model"]).uri)
+        return stored_constants(artifact_utils.get_single_instance(inputs["baseline_model"]).uri)
     return None
 
 

@@ -73,16 +73,18 @@ def drift_verdict(
     return Verdict("drift", found, (), figures) if action == "block" else Verdict("drift", (), found, figures)
 
 
-def find_drift(comparison: Comparison, limits: Limits) -> Iterator[Finding]:
+def find_drift(
+    comparison: Comparison, limits: Limits, names: tuple[str, str] = ("the last blessed run", "this run")
+) -> Iterator[Finding]:
     """Every change that exceeds its limit by more than ``limits.z`` standard errors, in the order of the features.
 
     The standard error of a sigma ratio comes from the bound kurtosis <= (largest distance from the mean / sigma)^2,
-    which holds for any data: heavy tails make the check milder, never wrong.
+    which holds for any data: heavy tails make the check milder, never wrong. ``names`` are what the texts call the two.
     """
     for name in comparison.only_before:
-        yield Finding("feature_gone", "the last blessed run has it and this one does not.", name)
+        yield Finding("feature_gone", f"{names[0]} has it and {names[1]} does not.", name)
     for name in comparison.only_after:
-        yield Finding("feature_added", "this run has it and the last blessed one does not.", name)
+        yield Finding("feature_added", f"{names[1]} has it and {names[0]} does not.", name)
     for change in comparison.features:
         yield from _of_feature(change, limits)
 
@@ -202,8 +204,8 @@ def _allowed(limit: float, error: float, unit: str) -> str:
 def _figures(change: FeatureChange) -> dict[str, Any]:
     """What was compared, each of the shape of the statistics."""
     table: dict[str, Any] = {
-        "missing_rate": [rate.tolist() for rate in change.missing_rate],
-        "nonfinite_rate": [rate.tolist() for rate in change.nonfinite_rate],
+        name: {"before": before.tolist(), "after": after.tolist()}
+        for name, (before, after) in (("missing_rate", change.missing_rate), ("nonfinite_rate", change.nonfinite_rate))
     }
     if change.moments is not None:
         table["mean_shift"] = change.moments.mean_shift.tolist()

@@ -45,6 +45,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         fingerprint: Literal["content", "stat"] = "content",
         cache_dir: str = "",
         cache_max_bytes: int = DEFAULT_MAX_BYTES,
+        settings_file: str = "",
     ) -> None:
         """Describes the node.
 
@@ -64,6 +65,8 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
           fingerprint: what tells that a span has changed: its bytes, or ``stat``, names, sizes and times.
           cache_dir: where converted spans are kept, so that only new and changed ones are read; a path or URI.
           cache_max_bytes: of all that lies below it; what was not used for longest leaves first.
+          settings_file: ``components.step_settings``, read when the step runs: its cache counts, and is no part of
+            TFX's cache key.
 
         Raises:
           ConfigError: a window without a span pattern, or a cache without ``code_digest``.
@@ -78,10 +81,10 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
         bounds = window_of(window or 0, spans)
         if window is not None or spans:
             input_config, patterns = _hidden(input_config)
-        if cache_dir and not code_digest:
+        if (cache_dir or settings_file) and not code_digest:
             raise ConfigError(
-                f"cache_dir {cache_dir!r} needs a code_digest, so that what older code has converted is not used. "
-                "Give a digest or a version of the code that is installed."
+                f"The cache of {cache_dir or settings_file} needs a code_digest, so that what older code converted is "
+                "not used. Give a digest or a version of the code that is installed."
             )
         super().__init__(
             input_base=input_base,
@@ -101,6 +104,7 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
                 fingerprint=fingerprint if patterns else None,
                 cache_dir=(cache_dir or None) if patterns else None,
                 cache_max_bytes=cache_max_bytes if patterns and cache_dir else None,
+                settings_file=(settings_file or None) if patterns else None,
             ),
         )
 

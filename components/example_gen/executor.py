@@ -20,6 +20,7 @@ from components.example_gen import tables
 from components.example_gen.custom_options import options_of
 from components.example_gen.shards import Counts, Plan, Shard, Source, WriteShards, publish
 from components.example_gen.window import OpenWindow, WindowOptions
+from components.step_settings import with_settings
 from schemas.loader import load_schema
 
 _SCHEMA_FILE = "schema.pbtxt"
@@ -55,7 +56,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
 
         work = posixpath.join(artifact.uri, ".temp-ingestion")
         uris = {name: artifact_utils.get_split_uri([artifact], name) for name in split_names}
-        window = WindowOptions.of(options, base)
+        window = WindowOptions.of(with_settings(options), base)
         tf.io.gfile.makedirs(work)
         try:
             if window is None:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.errors import ConfigError, DataError
+from components.span_files import EPOCH
 
 _SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::([^}]*))?\}")
 _DATE = ("YYYY", "MM", "DD")
-_EPOCH = datetime.date(1970, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Window:
 def has_span(path: str) -> bool:
     """Whether the path has a place for a span."""
     return bool(_SPEC.search(path))
+
+
+def dated(patterns: Iterable[str]) -> bool:
+    """Whether the spans of all these patterns are dates."""
+    return all("{YYYY}" in pattern for pattern in patterns)
 
 
 def window_of(newest: int = 0, bounds: Sequence[str] = ()) -> Window:
@@ -123,7 +128,7 @@ def span_of_match(match: re.Match[str], path: str) -> int:
         return int(groups["SPAN"])
     written = "-".join(groups[part] for part in _DATE)
     try:
-        span = (datetime.date.fromisoformat(written) - _EPOCH).days
+        span = (datetime.date.fromisoformat(written) - EPOCH).days
     except ValueError as error:
         raise DataError(f"{path}: {written} is no date. Rename it.") from error
     if span < 0:
@@ -146,7 +151,7 @@ def _number_of(bound: str) -> int:
     if re.fullmatch("[0-9]+", bound):
         return int(bound)
     try:
-        return (datetime.date.fromisoformat(bound) - _EPOCH).days
+        return (datetime.date.fromisoformat(bound) - EPOCH).days
     except ValueError as error:
         raise ConfigError(f"A span is a number or a date as 2013-01-31 but is {bound!r}.") from error
 

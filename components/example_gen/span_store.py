@@ -11,8 +11,9 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import logging
 
-from components.cache.envelope import DamagedEntryError, digest_of, key_of
-from components.cache.shelf import CacheOptions, Shelf, trim
+from components.cache.envelope import DamagedEntryError, key_of
+from components.cache.file_digest import file_digest
+from components.cache.shelf import CacheOptions, Shelf, trim, unusable
 from components.errors import DataError
 from components.example_gen.shards import Plan
 from components.example_gen.sources import open_raw, reading
@@ -59,8 +60,8 @@ def conversion_key(digest: str, plan: Plan, splits: Sequence[str], code_digest: 
 
 def described(split: str, path: str, rows: int) -> SpanFile:
     """A file as it lies there."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return SpanFile(split, path, rows, int(file.size()), digest_of(file))
+    size = int(tf.io.gfile.stat(path).length)
+    return SpanFile(split, path, rows, size, file_digest(path, lambda: tf.io.gfile.GFile(path, "rb")))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SpanStore:
         if payload is not None:
             return dict(json.loads(payload))
         kinds = make()
-        _keep(shelf, key, json.dumps(list(kinds.items())).encode())
+        shelf.write(key, json.dumps(list(kinds.items())).encode())
         return kinds
 
     def load(self, key: str, work: str) -> ConvertedSpan | None:
@@ -105,19 +106,16 @@ class SpanStore:
         return ConvertedSpan(kept["read"], kept["left_out"], tuple(files))
 
     def keep(self, key: str, span: ConvertedSpan) -> None:
-        """Links or copies the span's files into the cache."""
+        """Links or copies the span's files into the cache; warns where that cannot be done."""
         shelf, attempt = self.options.shelf("examples"), uuid.uuid4().hex
         listed = []
-        try:
+        with unusable(self.options.folder, "a span was not kept"):
             shelf.touch(key)
             for number, file in enumerate(span.files):
                 name = f"{attempt}-{number:05d}.gz"
                 link_or_copy(file.path, posixpath.join(shelf.place(key), name))
                 listed.append([file.split, name, file.rows, file.size, file.sha256])
-        except tf.errors.NotFoundError as error:
-            logging.warning("A span was not kept: another process emptied the cache. %s", error)
-            return
-        _keep(shelf, key, json.dumps({"read": span.read, "left_out": span.left_out, "files": listed}).encode())
+            shelf.write(key, json.dumps({"read": span.read, "left_out": span.left_out, "files": listed}).encode())
 
     def trim(self, keys: Sequence[str]) -> None:
         """Makes the cache as small as it has to be; warns where it cannot hold even ``keys``, those of the window."""
@@ -162,17 +160,10 @@ def _refused(shelf: Shelf, key: str, reason: str) -> None:
     shelf.drop(key)
 
 
-def _keep(shelf: Shelf, key: str, payload: bytes) -> None:
-    try:
-        shelf.write(key, payload)
-    except tf.errors.NotFoundError as error:
-        logging.warning("An entry was not kept: another process emptied the cache. %s", error)
-
-
 def _mark(path: str, by_content: bool) -> str:
     if by_content:
-        with reading(path), open_raw(path) as file:
-            return digest_of(file)
+        with reading(path):
+            return file_digest(path, lambda: open_raw(path))
     try:
         found = tf.io.gfile.stat(path)
     except tf.errors.OpError as error:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from components.errors import DataError
 from components.example_gen.sources import list_files
-from components.example_gen.span_pattern import Window, check_pattern, glob_of, regex_of, span_of_match
+from components.example_gen.span_pattern import Window, check_pattern, dated, glob_of, regex_of, span_of_match
+from components.span_files import label
 
 
 def files_of_spans(pattern: str) -> dict[int, list[str]]:
@@ -13,17 +14,24 @@ def files_of_spans(pattern: str) -> dict[int, list[str]]:
 
     Raises:
       ConfigError: no span pattern.
-      DataError: no file, or one that fits but whose span is no number or no date.
+      DataError: no file, one that fits but whose span is no number or no date, or two that write one span, or one of
+        its versions, in two ways (``day-1`` and ``day-01``).
     """
     check_pattern(pattern)
     shape = re.compile(regex_of(pattern))
     found: dict[int, dict[int, list[str]]] = {}
+    written: dict[tuple[int, int | None], tuple[str, str]] = {}
     for path in list_files(glob_of(pattern)):
         match = shape.fullmatch(path)
         if match is None:
             raise DataError(f"{path}: has no number where {pattern} has its span or version. Rename it.")
-        version = int(match.groupdict().get("VERSION") or 0)
-        found.setdefault(span_of_match(match, path), {}).setdefault(version, []).append(path)
+        texts = match.groupdict()
+        span, version = span_of_match(match, path), int(texts.get("VERSION") or 0)
+        for what, text in (((span, None), texts.get("SPAN", "")), ((span, version), texts.get("VERSION", ""))):
+            other, first = written.setdefault(what, (text, path))
+            if other != text:
+                raise DataError(f"{first} and {path} are one span, written {other} and {text}. Rename one of them.")
+        found.setdefault(span, {}).setdefault(version, []).append(path)
     return {span: sorted(versions[max(versions)]) for span, versions in sorted(found.items())}
 
 
@@ -37,10 +45,9 @@ def window_files(patterns: Sequence[str], window: Window) -> dict[int, list[tupl
     there = sorted({span for spans in by_pattern for span in spans})
     chosen = window.chosen(there)
     if not chosen:
-        raise DataError(
-            f"{', '.join(patterns)}: no span from {window.first} to {window.last}. Choose between "
-            f"{there[0]} and {there[-1]}."
-        )
+        asked = (span for span in (window.first, window.last, there[0], there[-1]) if span is not None)
+        first, last, oldest, newest = (label(span, dated(patterns)) for span in asked)
+        raise DataError(f"{', '.join(patterns)}: no span from {first} to {last}. Choose between {oldest} and {newest}.")
     return {
         span: [(index, path) for index, spans in enumerate(by_pattern) for path in spans.get(span, ())]
         for span in chosen

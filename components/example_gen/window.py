@@ -13,10 +13,10 @@ from components.cache.shelf import DEFAULT_MAX_BYTES, CacheOptions
 from components.errors import DataError
 from components.example_gen import tables
 from components.example_gen.shards import Counts, Plan, Shard, Source, record_writer
-from components.example_gen.span_pattern import Window
+from components.example_gen.span_pattern import Window, dated
 from components.example_gen.span_store import ConvertedSpan, SpanStore, conversion_key, described, span_digest
 from components.example_gen.spans import window_files
-from components.span_files import span_file_name
+from components.span_files import label, span_file_name
 
 InputFiles = Mapping[int, Sequence[tuple[int, str]]]  # span -> (index of the input split, path)
 Convert = Callable[[list[Source]], Sequence[Shard | Counts]]
@@ -55,17 +55,22 @@ class WindowOptions:
             options.get("code_digest", ""),
         )
 
+    @property
+    def dated(self) -> bool:
+        """Whether spans are dates."""
+        return dated(self.patterns)
+
     def files(self) -> InputFiles:
         """The files of the window's spans, ascending."""
         return window_files(self.patterns, self.window)
 
 
 class Written(NamedTuple):
-    """What became of a window: totals by name, its spans, and which of them were read in this run."""
+    """What became of a window: totals by name, its spans, numbers or dates, and those that this run has read."""
 
     totals: dict[str, int]
-    spans: list[int]
-    converted: list[int]
+    spans: list[int | str]
+    converted: list[int | str]
 
 
 class OpenWindow:
@@ -128,14 +133,18 @@ class OpenWindow:
                 self._store.keep(keys[span], result)
             self._store.trim(list(keys.values()))
         publish_window(ready | made, split_uris)
-        logging.info("Spans: %d converted (%s), %d from the cache.", len(made), sorted(made), len(ready))
-        return Written(totals, sorted(self._files), sorted(made))
+        # Numbers stay numbers.
+        names = {span: label(span, dated=True) if self._options.dated else span for span in sorted(self._files)}
+        converted = [name for span, name in names.items() if span in made]
+        logging.info("Spans: %d converted (%s), %d from the cache.", len(made), converted, len(ready))
+        return Written(totals, list(names.values()), converted)
 
     def _refuse_changed(self, spans: Collection[int]) -> None:
         """Else what was read would be kept under the digest of what was there before."""
         for span in spans:
             if span_digest(self._files[span], by_content=self._options.by_content) != self._digests[span]:
-                raise DataError(f"{self._files[span][0][1]}: span {span} was changed while it was read. Run again.")
+                name = label(span, self._options.dated)
+                raise DataError(f"{self._files[span][0][1]}: span {name} was changed while it was read. Run again.")
 
 
 def publish_window(spans: Mapping[int, ConvertedSpan], split_uris: Mapping[str, str]) -> None:

@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
 from components.errors import DataError
+from components.frozen.gzip_stream import BrokenStreamError, check_whole
 from components.frozen.record_files import compression_of
 
 # Beside its data a record has its length, the length's checksum, and the data's checksum.
@@ -15,6 +17,9 @@ _BATCH = 1_024
 
 Parse = Callable[[tf.Tensor], object]
 
+# What lines of an error of a function begin with that say where it was seen.
+_ABOUT_THE_GRAPH = ("Graph execution error", "Detected at", "File ", "<stack", "[[", "[Op:", "(")
+_NO_KEY = re.compile("(?:Key|Name): <unknown>, ")  # the parser's name of a record, which nobody gives
 # TensorFlow quotes a bad record in its message, and where that is no UTF-8 it fails to say so.
 UNREADABLE = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
@@ -86,10 +91,10 @@ def _batches(file: str) -> Iterator[tuple[int, list[int], list[bytes], Damage | 
         try:
             text = next(records)
         except StopIteration:
-            broken = _cut_header(file, first + len(texts), at) if not kind else None
+            broken = (_cut_stream if kind else _cut_header)(file, first + len(texts), at)
             break
         except tf.errors.OpError as error:
-            broken = Damage(file, first + len(texts), at, _first_line(error), rest_lost=True)
+            broken = Damage(file, first + len(texts), at, reason_of(error), rest_lost=True)
             break
         offsets.append(at)
         texts.append(text)
@@ -103,7 +108,17 @@ def _batches(file: str) -> Iterator[tuple[int, list[int], list[bytes], Damage | 
 def _cut_header(file: str, record: int, at: int) -> Damage | None:
     """TensorFlow takes a file that ends inside a record's header for complete."""
     left = tf.io.gfile.stat(file).length - at
-    return Damage(file, record, at, f"the file ends after {left} of its {_HEADER} header bytes", True) if left else None
+    reason = f"the file ends after {left} of its {_HEADER} header bytes. Copy or write it again"
+    return Damage(file, record, at, reason, True) if left else None
+
+
+def _cut_stream(file: str, record: int, at: int) -> Damage | None:
+    """And a gzip file that ends anywhere but within a record's data."""
+    try:
+        check_whole(file, at)
+    except BrokenStreamError as error:
+        return Damage(file, record, at, f"{error}. Copy or write the file again", True)
+    return None
 
 
 def _unparsable(
@@ -116,15 +131,24 @@ def _unparsable(
         parse(tf.constant(list(texts), tf.string))
     except UNREADABLE as error:
         if len(texts) == 1:
-            yield Damage(file, first, offsets[0], _first_line(error), rest_lost=False)
+            yield Damage(file, first, offsets[0], reason_of(error), rest_lost=False)
             return
         half = len(texts) // 2
         yield from _unparsable(file, first, offsets[:half], texts[:half], parse)
         yield from _unparsable(file, first + half, offsets[half:], texts[half:], parse)
 
 
-def _first_line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """TensorFlow's own words for it, without those about where in a graph it was seen."""
     if not isinstance(error, tf.errors.OpError):
         return "it is no tf.Example"
-    line = str(error.message).splitlines()[0]
-    return line.partition("}} ")[2].rstrip(".") or line.rstrip(".")
+    return reason_in(str(error.message))
+
+
+def reason_in(message: str) -> str:
+    """The line that says what is wrong in an error of TensorFlow, whose first ones may be about the graph."""
+    lines = [line.strip() for line in message.splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_ABOUT_THE_GRAPH)] or [message.strip()]
+    line = next((line for line in telling if _NO_KEY.search(line)), telling[0])
+    words = _NO_KEY.sub("", line.partition("}} ")[2] or line).partition(" [Op:")[0]
+    return words.rstrip(".")

@@ -80,16 +80,14 @@ def pixels(feature: Feature, texts: tf.Tensor, bits: int) -> tf.Tensor:
     return table
 
 
-def _start(texts: tf.Tensor, at: int, length: int) -> tf.Tensor:
-    padded = tf.strings.join([texts, tf.constant(bytes(at + 1))])
-    return tf.strings.substr(padded, at, length)
-
-
 def _kinds(texts: tf.Tensor) -> tf.Tensor:
     """int32, in the shape of ``texts``: the place among ``_png``, ``_deep_png``, ``_jpeg``, ``_any``."""
-    is_png = _start(texts, 0, len(_PNG)) == _PNG
-    is_deep = _start(texts, _DEPTH_AT, 1) == b"\x10"
-    is_jpeg = _start(texts, 0, len(_JPEG)) == _JPEG
+    most = _DEPTH_AT + 1
+    # Longer by zeros, because a part beyond the end is an error.
+    heads = tf.strings.join([tf.strings.substr(texts, 0, most), tf.constant(bytes(most))])
+    is_png = tf.strings.substr(heads, 0, len(_PNG)) == _PNG
+    is_deep = tf.strings.substr(heads, _DEPTH_AT, 1) == b"\x10"
+    is_jpeg = tf.strings.substr(heads, 0, len(_JPEG)) == _JPEG
     return tf.where(is_png, tf.where(is_deep, 1, 0), tf.where(is_jpeg, 2, _MIXED))
 
 
@@ -151,7 +149,11 @@ def _of_8_bits(image: Image, samples: tf.Tensor, bits: int) -> tf.Tensor:
 
 
 def _sized(image: Image, samples: tf.Tensor) -> tf.Tensor:
-    return samples if image.size is None else resized(samples, image.size)
+    if image.size is None:
+        return samples
+    size = image.size
+    as_it_is = tf.reduce_all(tf.shape(samples)[:2] == tf.constant(size))
+    return tf.cond(as_it_is, lambda: samples, lambda: resized(samples, size))
 
 
 def resized(samples: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

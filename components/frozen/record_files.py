@@ -1,12 +1,16 @@
 """TFRecord files as people name them: one, several, or a glob; plain or gzip."""
 
+import fnmatch
 import os
+import posixpath
+import re
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from components.errors import DataError
 
+_MAGIC = re.compile(r"[][*?\\]")
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -28,8 +32,13 @@ def matching_files(files_or_pattern: Files) -> list[str]:
 
 
 def _matching(name: str) -> list[str]:
-    """A file of exactly this name comes first: brackets may be part of it."""
-    return [name] if tf.io.gfile.exists(name) else sorted(tf.io.gfile.glob(name))
+    """A file of exactly this name comes first, then files of a folder of exactly this name: both may hold brackets."""
+    if tf.io.gfile.exists(name):
+        return [name]
+    folder, pattern = posixpath.split(name)
+    if _MAGIC.search(folder) and tf.io.gfile.isdir(folder):
+        return [f"{folder}/{found}" for found in sorted(fnmatch.filter(tf.io.gfile.listdir(folder), pattern))]
+    return sorted(tf.io.gfile.glob(name))
 
 
 def compression_of(file: str) -> str:

@@ -1,6 +1,7 @@
 """Moments: the exact, mergeable accumulator of count, mean, variance, minimum and maximum."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -164,7 +165,7 @@ class Moments:
     def read(cls, reader: Reader) -> "Moments":
         """What ``write`` wrote."""
         shape = tuple(reader.size() for _ in range(reader.size()))
-        elements = range(int(np.prod(shape, dtype=np.int64)))
+        elements = range(math.prod(shape))
         arrays: dict[str, Any] = {}
         for name in COUNTS:
             arrays[name] = np.array([reader.integer() for _ in elements], np.int64).reshape(shape)

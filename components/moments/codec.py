@@ -63,12 +63,16 @@ class Reader:
     def size(self) -> int:
         """See ``Writer.size``."""
         value = shift = 0
-        while True:
-            byte = self._take(1)[0]
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
+        at, data = self._at, self._data
+        try:
+            while (byte := data[at]) > 127:
+                value |= (byte & 127) << shift
+                shift += 7
+                at += 1
+        except IndexError as error:
+            raise self._ended() from error
+        self._at = at + 1
+        return value | byte << shift
 
     def integer(self) -> int:
         """See ``Writer.integer``."""
@@ -97,6 +101,9 @@ class Reader:
     def _take(self, length: int) -> bytes:
         taken = self._data[self._at : self._at + length]
         if len(taken) != length:
-            raise ValueError(f"The statistics end after {len(self._data)} bytes, in the middle of a value.")
+            raise self._ended()
         self._at += length
         return taken
+
+    def _ended(self) -> ValueError:
+        return ValueError(f"The statistics end after {len(self._data)} bytes, in the middle of a value.")

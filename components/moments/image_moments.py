@@ -23,8 +23,8 @@ FULL = {8: 255, 16: 65_535}
 WIDENING = FULL[16] // FULL[8]
 
 _MIDDLE = 128
-_ROWS = 255  # of samples of 8 bits; divisible by 3
-_PIXELS = 4_096  # side by side in such a row: NumPy adds rows as fast as memory gives them
+_ROWS = 255
+_WIDTH = 3_072  # samples in a row, for 1, 3 and 4 channels: what NumPy adds at once; 255 rows stay in the cache
 _BLOCK = 1 << 20  # samples of 16 bits at once: int64 copies of 8 MiB
 
 Integers = npt.NDArray[np.int64]
@@ -214,57 +214,58 @@ def _moments(feature: Feature, part: ImageSums, entry: int, weight: int) -> Mome
     )
 
 
-def _sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers, Integers, Integers]:
-    lowest, highest = (_extreme(table, pick).astype(np.int64) for pick in (np.minimum, np.maximum))
-    return *channel_sums(table), lowest, highest
-
-
 def channel_sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers]:
     """Sums of the samples, uint8 or uint16 [pixels, channels], and of their squares: exact, int64 [channels]."""
+    sums, squares, _, _ = _sums(table)
+    return sums, squares
+
+
+def _sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers, Integers, Integers]:
+    """Sums, sums of squares, smallest and largest samples by channel."""
     pixels, channels = table.shape
-    total, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    at = 0
-    rows = pixels // _PIXELS // 3 * 3
-    if table.dtype == np.uint8 and rows:
-        at = rows * _PIXELS
-        total, squares = _wide_sums(table[:at].reshape(rows, _PIXELS * channels), channels)
-    step = max(1, _BLOCK // channels)
-    for start in range(at, pixels, step):
-        values = table[start : start + step].astype(np.int64)
-        total += values.sum(axis=0)
-        squares += (values * values).sum(axis=0)
-    return total, squares
+    side_by_side = _WIDTH // channels
+    rows = pixels // side_by_side if table.dtype == np.uint8 else 0
+    at = rows * side_by_side
+    parts = [_row_sums(table[:at].reshape(rows, _WIDTH), channels)] if rows else []
+    step = _BLOCK // channels
+    parts += [_plain_sums(table[start : start + step]) for start in range(at, pixels, step)]
+    sums, squares, lowest, highest = (np.stack(column) for column in zip(*parts, strict=True))
+    return sums.sum(axis=0), squares.sum(axis=0), lowest.min(axis=0), highest.max(axis=0)
 
 
-def _wide_sums(rows: npt.NDArray[np.uint8], channels: int) -> tuple[Integers, Integers]:
-    """Of rows, their number divisible by 3, in 16 bits as far as these hold the sums: twice as fast as in 32.
+def _plain_sums(table: npt.NDArray[Any]) -> tuple[Integers, Integers, Integers, Integers]:
+    values = table.astype(np.int64)
+    return values.sum(axis=0), (values * values).sum(axis=0), values.min(axis=0), values.max(axis=0)
 
-    They hold sums of 255 samples, and of three squares of samples less 128.
+
+def _row_sums(rows: npt.NDArray[np.uint8], channels: int) -> tuple[Integers, Integers, Integers, Integers]:
+    """Of rows of several pixels: whole rows are added, in 16 bits as far as these hold the sums, within the cache.
+
+    Of samples less 128, 16 bits with a sign hold the sums of 255, and 16 bits without one those of three squares.
     """
     width = rows.shape[1]
-    scratch = np.empty((min(_ROWS, len(rows)), width), np.uint16)
-    total, squares = np.zeros(width, np.int64), np.zeros(width, np.int64)
+    shifted, wide = np.empty((_ROWS, width), np.uint8), np.empty((_ROWS, width), np.int16)
+    total, around = np.zeros(width, np.int64), np.zeros(width, np.int64)
+    lowest, highest = rows[0].copy(), rows[0].copy()
     for start in range(0, len(rows), _ROWS):
         block = rows[start : start + _ROWS]
-        wide = scratch[: len(block)]
-        wide[...] = block
-        total += np.add.reduce(wide, axis=0, dtype=np.uint16)
-        wide -= np.uint16(_MIDDLE)  # modulo 2**16, and so is the square
-        np.multiply(wide, wide, out=wide)
-        threes = np.add.reduce(wide.reshape(-1, 3, width), axis=1, dtype=np.uint16)
-        squares += np.add.reduce(threes, axis=0, dtype=np.uint32)
-    sums, around = (row.reshape(-1, channels).sum(axis=0) for row in (total, squares))
-    # x*x = (x - m)**2 + 2*m*x - m*m
-    return sums, around + 2 * _MIDDLE * sums - _MIDDLE**2 * (rows.size // channels)
-
-
-def _extreme(table: npt.NDArray[Any], pick: Any) -> npt.NDArray[Any]:
-    """[channels]: reduced in wide rows first, which NumPy does as fast as memory gives them."""
-    pixels, channels = table.shape
-    whole = pixels // _PIXELS
-    rest = table[whole * _PIXELS :]
-    parts = [pick.reduce(rest, axis=0)] if len(rest) else []
-    if whole:
-        wide = pick.reduce(table[: whole * _PIXELS].reshape(whole, _PIXELS * channels), axis=0)
-        parts.append(pick.reduce(wide.reshape(_PIXELS, channels), axis=0))
-    return np.asarray(pick.reduce(np.stack(parts), axis=0))
+        count = len(block)
+        np.minimum(lowest, np.minimum.reduce(block, axis=0), out=lowest)
+        np.maximum(highest, np.maximum.reduce(block, axis=0), out=highest)
+        np.bitwise_xor(block, np.uint8(_MIDDLE), out=shifted[:count])  # less 128, as int8
+        wide[:count] = shifted[:count].view(np.int8)
+        total += np.add.reduce(wide[:count], axis=0, dtype=np.int16)
+        np.multiply(wide[:count], wide[:count], out=wide[:count])
+        squares = wide[:count].view(np.uint16)
+        third = -(-count // 3)
+        for others in (squares[third : 2 * third], squares[2 * third :]):
+            squares[: len(others)] += others
+        around += np.add.reduce(squares[:third], axis=0, dtype=np.uint32)
+    less, around = (row.reshape(-1, channels).sum(axis=0) for row in (total, around))
+    pixels = rows.size // channels
+    extremes = (
+        pick.reduce(row.reshape(-1, channels), axis=0).astype(np.int64)
+        for pick, row in ((np.minimum, lowest), (np.maximum, highest))
+    )
+    # (d + m)**2 = d*d + 2*m*d + m*m
+    return less + _MIDDLE * pixels, around + 2 * _MIDDLE * less + _MIDDLE**2 * pixels, *extremes

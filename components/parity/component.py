@@ -11,7 +11,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifacts import CheckBlessing, write_verdict
 from components.frozen import FrozenTransform
 from components.frozen.record_files import matching_files
-from components.parity.check import check_parity
+from components.parity.check import Subject, check_parity
 from components.verdict import stop_unless_blessed
 from schemas.loader import load_schema
 
@@ -40,15 +40,13 @@ def ParityCheck(
     frozen = FrozenTransform.load(transform_graph.uri)
     files = matching_files(f"{artifact_utils.get_split_uri([examples], split)}/*")
     with tempfile.TemporaryDirectory() as folder:
-        verdict = check_parity(
+        subject = Subject(
             frozen,
             graph=transform_graph.uri,
             schema=load_schema(io_utils.get_only_uri_in_dir(schema.uri)),
             model=path_utils.serving_model_path(model.uri),
             files=files,
-            rows=rows,
-            max_ulps=max_ulps,
-            folder=folder,
         )
+        verdict = check_parity(subject, rows=rows, max_ulps=max_ulps, folder=folder)
     write_verdict(blessing, verdict, frozen.digest)
     stop_unless_blessed(verdict)

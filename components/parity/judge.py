@@ -26,6 +26,7 @@ def judge(
     max_ulps: float,
     *,
     served_digest: str,
+    served_graph: str = "",
     disagreements: Sequence[str] = (),
     figures: Mapping[str, Any] | None = None,
 ) -> Verdict:
@@ -36,6 +37,8 @@ def judge(
       ways: by the name of the fault that a way would be, its model tensors and the rows behind them.
       max_ulps: of float32, the largest distance from exact arithmetic on the constants that is right.
       served_digest: of the constants among the model's assets.
+      served_graph: SHA-256 of the frozen graph among them; compared where the run's is known (the stock Transform
+        leaves none).
       disagreements: sentences about signatures of the model that do not agree.
       figures: to add to those of the comparison.
     """
@@ -44,6 +47,12 @@ def judge(
         message = (
             f"the model serves constants {served_digest}, but this run's are {constants.digest}: it was exported with "
             "the graph of another run. Train again."
+        )
+        findings.append(Finding("older_graph", message))
+    elif constants.graph_sha256 not in ("", served_graph):
+        message = (
+            f"the model serves the right constants in a graph of SHA-256 {served_graph}, but this run's graph has "
+            f"{constants.graph_sha256}: it was exported with the graph of another run or release. Train again."
         )
         findings.append(Finding("older_graph", message))
     features: dict[str, dict[str, float]] = {}

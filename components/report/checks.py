@@ -6,7 +6,7 @@ from typing import Any
 
 from components.feature_plan import model_name
 from components.report.facts import RunFacts
-from components.report.wording import figures
+from components.report.wording import figure, figures, label
 from components.verdict import Finding, Verdict
 
 # By check: its title and what it asks.
@@ -17,7 +17,8 @@ _WHAT = {
     "parity": ("Parity", "Do training, serving and the reference agree?"),
 }
 _OF_FEATURES = "features"
-_PLOTTED = ("histogram",)
+_NUMBERS = "numbers"
+_SHOWN_ELSEWHERE = ("histogram", _NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +83,26 @@ def scalars(verdict: Verdict) -> list[tuple[str, str]]:
 
 def of_feature(verdict: Verdict, name: str) -> list[tuple[str, str]]:
     """What a check measured of one feature, which it may call by the schema's name or the model's."""
-    by_name = verdict.figures.get(_OF_FEATURES)
-    if not isinstance(by_name, Mapping):
-        return []
-    found: Any = by_name.get(name, by_name.get(model_name(name)))
+    found = _figures_of(verdict, name)
     if found is None:
         return []
-    return list(figures(found if isinstance(found, Mapping) else {"result": found}, leave_out=_PLOTTED))
+    return list(figures(found if isinstance(found, Mapping) else {"result": found}, leave_out=_SHOWN_ELSEWHERE))
+
+
+def numbers_of_feature(verdict: Verdict, name: str) -> tuple[list[str], list[list[str]]] | None:
+    """Headings and rows of the numbers that a check has compared of one feature, by where they are from."""
+    found = _figures_of(verdict, name)
+    table = found.get(_NUMBERS) if isinstance(found, Mapping) else None
+    if not isinstance(table, Mapping) or not all(isinstance(row, Mapping) for row in table.values()):
+        return None
+    columns = list(dict.fromkeys(column for row in table.values() for column in row))
+    rows = [[label(what), *(figure(row[c]) if c in row else "" for c in columns)] for what, row in table.items()]
+    return ["", *map(label, columns)], rows
+
+
+def _figures_of(verdict: Verdict, name: str) -> Any:
+    by_name = verdict.figures.get(_OF_FEATURES)
+    return by_name.get(name, by_name.get(model_name(name))) if isinstance(by_name, Mapping) else None
 
 
 def findings_by_feature(verdicts: Sequence[Verdict]) -> dict[str, list[tuple[str, str, Finding]]]:

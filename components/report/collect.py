@@ -8,19 +8,18 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.constants import FILE_NAME, NormalizationConstants
 from components.errors import InputError
-from components.frozen import FrozenTransform
+from components.frozen.stored_constants import stored_constants
 from components.report.curves import training_curves
 from components.report.evaluation import evaluation_facts
 from components.report.facts import Histogram, Pairs, RunFacts
 from components.report.features import constants_facts, feature_facts
 from components.report.histograms import fed_histograms, raw_histograms
 from components.report.versions import versions
+from components.trainer.fed_check import FILE_NAME as FED_FILE
 from components.verdict import FILE_NAME as VERDICT_FILE
 from components.verdict import Verdict
 
-_FED_FILE = "fed.json"
 _STATISTICS_FILE = "FeatureStats.pb"
 # The order in which a pipeline makes them.
 _ORDER = ("audit", "drift", "fed", "parity")
@@ -64,7 +63,7 @@ def collect(sources: Sources, title: str, about: Pairs = ()) -> RunFacts:
             notes.append(f"The {what} at {uri} could not be read: {_first_line(error)}")
             return nothing
 
-    constants = read("constants", sources.transform_graph, _constants, None)
+    constants = read("constants", sources.transform_graph, stored_constants, None)
     none: Mapping[str, Histogram] = {}
     raw = read("statistics", sources.statistics, _raw_histograms, none)
     found = [read("verdict", uri, _verdict, None) for uri in sources.verdicts]
@@ -89,12 +88,6 @@ def _in_order(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(sorted(verdicts, key=lambda v: _ORDER.index(v.check) if v.check in _ORDER else len(_ORDER)))
 
 
-def _constants(uri: str) -> NormalizationConstants:
-    if tf.io.gfile.exists(f"{uri.rstrip('/')}/{FILE_NAME}"):
-        return NormalizationConstants.load(uri)
-    return FrozenTransform.load(uri).constants
-
-
 def _raw_histograms(uri: str) -> Mapping[str, Histogram]:
     folder = uri.rstrip("/")
     files = sorted(tf.io.gfile.glob(f"{folder}/Split-*/{_STATISTICS_FILE}"))
@@ -107,7 +100,7 @@ def _raw_histograms(uri: str) -> Mapping[str, Histogram]:
 
 
 def _fed(model_run: str) -> Verdict | None:
-    path = f"{model_run.rstrip('/')}/{_FED_FILE}"
+    path = f"{model_run.rstrip('/')}/{FED_FILE}"
     return _verdict_in(path) if tf.io.gfile.exists(path) else None
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from components.report.checks import findings_by_feature, of_feature, title_of
+from components.report.checks import findings_by_feature, numbers_of_feature, of_feature, title_of
 from components.report.facts import FeatureFacts, Histogram, RunFacts, Statistic
 from components.report.table import Column, states
 from components.report.wording import label, number
@@ -37,12 +37,14 @@ def payload(facts: RunFacts, columns: Sequence[Column]) -> dict[str, Any]:
     for at, (feature, state) in enumerate(zip(facts.features, states(facts), strict=True)):
         said = [[state, title_of(check), label(f.fault), f.message] for state, check, f in found.get(feature.name, ())]
         measured = [[title_of(v.check), rows] for v in facts.checks if (rows := of_feature(v, feature.name))]
+        numbers = [[title_of(v.check), *table] for v in facts.checks if (table := numbers_of_feature(v, feature.name))]
         features.append(
             {
                 "sort": [column.values[at] for column in columns],
                 "state": state,
                 "said": said,
                 "measured": measured,
+                **({"numbers": numbers} if numbers else {}),
                 **_panel(feature),
             }
         )

@@ -68,14 +68,14 @@
       const head = element("tr", {}, ...headings.map((text) => element("th", { scope: "col", class: "number" }, text)));
       const body = rows().map((row) => element("tr", {}, ...row.map((text) => element("td", { class: "number" }, text))));
       const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
-      opened.append(element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Values of the chart" }, table));
+      opened.append(element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Values of the chart" }, table));
     });
     return opened;
   };
 
-  const figure = (title, caption, alternative, table) => {
+  const figure = (heading, title, caption, alternative, table) => {
     const place = element("div", { class: "chart", role: "img", "aria-label": alternative });
-    const made = element("figure", {}, element("h4", {}, title), place, element("figcaption", {}, caption), table);
+    const made = element("figure", {}, element(heading, {}, title), place, element("figcaption", {}, caption), table);
     return { made, place };
   };
 
@@ -93,7 +93,7 @@
     const alternative = `${title} of ${name}: ${whole(total)} values from ${short(edges[0])} to ${short(edges[edges.length - 1])}; ` +
       `most, ${whole(counts[most])}, from ${short(edges[most])} to ${short(edges[most + 1])}.`;
     const rows = () => counts.map((count, at) => [short(edges[at]), short(edges[at + 1]), whole(count)]);
-    const { made, place } = figure(title, `${source}; ${whole(total)} values`, alternative, numbers(["from", "to", "values"], rows));
+    const { made, place } = figure("h3", title, `${source}; ${whole(total)} values`, alternative, numbers(["from", "to", "values"], rows));
     const widths = counts.map((_, at) => edges[at + 1] - edges[at]);
     const width = edges[edges.length - 1] - edges[0];
     // Areas tell how many: bins of different widths stand for themselves only as a density.
@@ -117,7 +117,7 @@
     const title = feature.words > shown.length ? `The ${shown.length} most frequent of ${whole(feature.words)} values` : "Values";
     const alternative = `${title} of ${feature.name}: ${shown.slice(0, 5).map(([word, count]) => `${word} ${whole(count)}`).join(", ")}${shown.length > 5 ? " …" : ""}`;
     const rows = () => feature.vocabulary.map(([word, count]) => [word, whole(count)]);
-    const { made, place } = figure(title, "Counted by the analysis, exactly", alternative, numbers(["value", "count"], rows));
+    const { made, place } = figure("h3", title, "Counted by the analysis, exactly", alternative, numbers(["value", "count"], rows));
     const make = () => ({
       traces: [{
         type: "bar", x: shown.map((_, at) => at), y: shown.map(([, count]) => count), marker: { color: color("first") },
@@ -151,7 +151,7 @@
         return epochs.map((epoch) => [String(epoch), ...lines.map(([, , x, y]) => (x.includes(epoch) ? short(y[x.indexOf(epoch)]) : ""))]);
       };
       const table = numbers(["epoch", ...lines.map(([, part]) => part)], rows);
-      const { made, place: chart } = figure(metric, ends.join("; "), `${metric} by epoch: ${ends.join("; ")}`, table);
+      const { made, place: chart } = figure("h4", metric, ends.join("; "), `${metric} by epoch: ${ends.join("; ")}`, table);
       place.append(made);
       const make = () => ({
         traces: lines.map(([, part, x, y], at) => ({
@@ -189,7 +189,15 @@
       element(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : { class: "number" }, cell(value, at)))));
     const table = element("table", {}, element("caption", { class: "hidden" }, title), element("thead", {}, head), element("tbody", {}, ...body));
     const note = left ? element("p", { class: "quiet" }, `And ${whole(left)} more in constants.json.`) : null;
-    return [element("h4", {}, title), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table), note];
+    return [element("h3", {}, title), element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, table), note];
+  };
+
+  const compared = ([check, headings, rows]) => {
+    const title = `${check}: numbers compared`;
+    const head = element("tr", {}, ...headings.map((text) => element("th", { scope: "col", class: text ? "number" : "" }, text || "number")));
+    const body = rows.map(([what, ...cells]) => element("tr", {}, element("th", { scope: "row" }, what), ...cells.map((cell) => element("td", { class: "number" }, cell))));
+    const table = element("table", {}, element("caption", { class: "hidden" }, title), element("thead", {}, head), element("tbody", {}, ...body));
+    return [element("h3", {}, title), element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, table)];
   };
 
   const single = (row) => HEADINGS.map((text, at) => [text, row[at], at]).filter(([text, value]) => text && value !== null)
@@ -211,7 +219,8 @@
     if (feature.tensors) settings.push(["model tensor", feature.tensors.join(", ")]);
     if (feature.role) lists.push(["Settings", settings]);
     lists.push(...feature.measured);
-    parts.push(element("div", { class: "columns" }, ...lists.map(([title, list]) => element("div", {}, element("h4", {}, title), pairs(list)))));
+    parts.push(element("div", { class: "columns" }, ...lists.map(([title, list]) => element("div", {}, element("h3", {}, title), pairs(list)))));
+    (feature.numbers || []).forEach((each) => parts.push(...compared(each)));
     if (rows.length > 1 || feature.more) parts.push(...statistics("Constants by element", rows, feature.more, "element"));
     if (feature.keys) parts.push(...statistics("Constants by key, the most frequent first", feature.keys, feature.moreKeys, "key"));
     return { parts: parts.filter(Boolean), start: () => charts.forEach((chart) => chart.start()) };

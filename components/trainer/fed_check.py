@@ -11,6 +11,8 @@ from components.constants import FeatureConstants, NormalizationConstants
 from components.feature_plan import model_name
 from components.verdict import Finding, Verdict
 
+# Of the verdict, among the logs of the training.
+FILE_NAME = "fed.json"
 # Normalized values beyond it saturate every usual activation; of 1,000,000 normal ones none comes near.
 EXPLODING = 50.0
 # Of the histograms: bins of a quarter of a sigma; what lies beyond is counted in the first and the last one.

@@ -8,11 +8,9 @@ from absl import logging
 
 from components.constants import NormalizationConstants
 from components.trainer.fed import Observer
-from components.trainer.fed_check import judge
+from components.trainer.fed_check import FILE_NAME, judge
 from components.trainer.options import TrainingOptions
 from components.verdict import line, stop_unless_blessed
-
-FILE_NAME = "fed.json"
 
 
 class FedCheck(keras.callbacks.Callback):

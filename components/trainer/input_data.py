@@ -19,6 +19,9 @@ _READ_BYTES = 8 << 20
 _BLOCK = 256
 # Images held for shuffling: about 200 MB of photographs.
 _SHUFFLE_IMAGES = 2_000
+# Normalized images that are made at once; as many again wait to be used.
+IMAGE_BYTES = 256 << 20
+_MANY = 64  # batches that need no bound
 # Damaged records that are named in the log; all are counted.
 _LOGGED = 20
 # Files read side by side: enough to hide the latency of remote storage.
@@ -69,7 +72,8 @@ def normalized_dataset(
       skip_batches: leaves out the first batches (of all workers, if sharded by batch) before they are parsed, to go on
         where another iterator stopped.
       skip_corrupt: reads all files once, record by record, and leaves out what cannot be read; their number and the
-        first of them are logged, and ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error.
+        first of them are logged, and ``find_damage`` lists them. Otherwise such a record is TensorFlow's own error, but
+        for a gzip file that was cut between records or within a header: TensorFlow takes it for complete.
       private_threads: size of a thread pool of the dataset's own; 0 shares TensorFlow's.
 
     Raises:
@@ -105,9 +109,10 @@ def normalized_dataset(
         batches = batches.skip(skip_batches)
     if by_batch:
         batches = batches.shard(count, index)
+    at_once = batches_at_once(frozen, batch_size)
     return (
-        batches.map(_model_batch(frozen), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
-        .prefetch(tf.data.AUTOTUNE)
+        batches.map(_model_batch(frozen, batch_size), num_parallel_calls=at_once, deterministic=deterministic)
+        .prefetch(tf.data.AUTOTUNE if at_once == tf.data.AUTOTUNE else 1)
         .with_options(_options(deterministic, private_threads, is_sharded=count > 1))
     )
 
@@ -135,12 +140,24 @@ def _damages(files: list[str], frozen: FrozenTransform) -> list[Damage]:
     return damages
 
 
-def _model_batch(frozen: FrozenTransform) -> Any:
+def batches_at_once(frozen: FrozenTransform, batch_size: int) -> int:
+    """As many batches as TensorFlow likes, but of images no more than are allowed: decoding uses all cores for one."""
+    constants = [frozen.constants[feature.name] for feature in frozen.plan.images]
+    samples = sum(int(found.count.sum()) for found in constants) / max(1, frozen.constants.rows)
+    size = batch_size * samples * tf.float32.size
+    at_once = int(IMAGE_BYTES / size) if size else _MANY
+    return tf.data.AUTOTUNE if at_once >= _MANY else max(1, at_once)
+
+
+def _model_batch(frozen: FrozenTransform, batch_size: int) -> Any:
     label, weight = frozen.plan.label, frozen.plan.weight
+    # Images of one size: a batch of several has no others.
+    of_one_size = batch_size > 1 or all(feature.image and feature.image.size for feature in frozen.plan.images)
+    compiled = of_one_size and bool(tf.test.is_built_with_xla())
 
     @tf.autograph.experimental.do_not_convert
     def model_batch(serialized: tf.Tensor) -> Any:
-        features = frozen(frozen.parse(serialized))
+        features = frozen(frozen.parse(serialized), compiled=compiled)
         for tensor in features.values():
             if isinstance(tensor, tf.Tensor):
                 tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])

@@ -10,14 +10,12 @@ from components.errors import ConfigError
 from components.feature_plan import FeaturePlan
 from components.frozen import FrozenTransform
 from components.frozen.record_files import Files, matching_files
+from components.local_runner import LOCAL_RUNNER_ARG
 from components.moments.finish import finish
-from components.moments.table_statistics import TableStatistics
+from components.transform.measured import Measured
 from components.transform.trace import frozen_graph
 from components.transform.unit_statistics import read_statistics
 from schemas.loader import load_schema
-
-# Without a runner named, newer Beam versions try one that they download first.
-_LOCAL = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 def analyze(
@@ -46,20 +44,20 @@ def analyze(
     if engine == "in_process" and beam_args:
         raise ConfigError(f"beam_args {list(beam_args)} are for engine='beam'; engine='in_process' runs no Beam.")
     if engine == "in_process":
-        statistics = read_statistics(files, plan)
+        measured = read_statistics(files, plan)
     elif engine == "beam":
-        statistics = _by_beam(files, plan, beam_args)
+        measured = _by_beam(files, plan, beam_args)
     else:
         raise ConfigError(f"engine must be 'in_process' or 'beam' but is {engine!r}.")
-    return FrozenTransform(frozen_graph(finish(plan, statistics)))
+    return FrozenTransform(frozen_graph(finish(plan, measured.statistics)))
 
 
-def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) -> TableStatistics:
+def _by_beam(files: Sequence[str], plan: FeaturePlan, beam_args: Sequence[str]) -> Measured:
     import apache_beam as beam
 
     from components.transform.beam_analysis import measure
 
     args = list(beam_args)
     if not any(word.split("=")[0] == "--runner" for word in args):
-        args.append(_LOCAL)
+        args.append(LOCAL_RUNNER_ARG)
     return measure(files, plan, lambda: beam.Pipeline(argv=args))

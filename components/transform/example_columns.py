@@ -11,6 +11,7 @@ from components.feature_plan import FeaturePlan
 from components.moments.columns import SparseParts
 from components.moments.image_moments import ImageColumn
 from components.moments.table_statistics import columns_read
+from components.transform.example_parser import parser
 from components.transform.image_columns import DecodingParser
 from components.transform.record_reader import Parse
 from components.transform.trace import raw_feature_spec
@@ -21,17 +22,6 @@ def analysis_parser(plan: FeaturePlan) -> Parse:
     names = {feature.name for feature in columns_read(plan)}
     parse = parser({name: form for name, form in raw_feature_spec(plan).items() if name in names})
     return DecodingParser(parse, plan) if plan.images else parse
-
-
-def parser(spec: Mapping[str, Any]) -> Parse:
-    """``tf.io.parse_example`` as a graph of its own, traced once: a call costs microseconds a feature."""
-
-    @tf.autograph.experimental.do_not_convert
-    def parse(texts: tf.Tensor) -> Any:
-        return tf.io.parse_example(texts, dict(spec))
-
-    function: Parse = tf.function(parse).get_concrete_function(tf.TensorSpec([None], tf.string))
-    return function
 
 
 def columns_of(plan: FeaturePlan, parsed: Mapping[str, Any]) -> list[Any]:

@@ -77,7 +77,8 @@ class _Decoder:
                     yield from self._piece(decode, texts, half)
             return
         shapes = found[1].numpy().astype(np.int64)
-        yield rows, found[0].numpy(), shapes[:, 0] * shapes[:, 1]
+        # A view: numpy() would copy them.
+        yield rows, np.asarray(memoryview(found[0])), shapes[:, 0] * shapes[:, 1]
 
 
 def _traced(feature: Feature, bits: int) -> Any:

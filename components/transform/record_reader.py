@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,18 +11,23 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from components.errors import DataError
-from components.frozen.damage import UNREADABLE, find_damage
-from components.transform.record_boundaries import FRAME
-from components.transform.work_units import FalseBoundaryError, WorkUnit, located
+from components.frozen.damage import UNREADABLE, find_damage, reason_of
+from components.frozen.gzip_stream import BrokenStreamError, check_whole, decompressed, stated_size
+from components.transform.gzip_records import stored_records
+from components.transform.record_boundaries import FRAME, HEADER
+from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, WorkUnit, located
 
 # Decoded values held at once. The accumulator's temporaries are a few times as much.
 BATCH_BYTES = 32 << 20
 # Rows are capped too: a call's fixed cost has vanished there, and 20 columns of a batch still fit in a core's cache.
 MAX_ROWS = 8_192
 _BUFFER = 1 << 20  # bytes read at once; 256 KiB and 8 MiB cost the same
-# A sparse integer of one byte becomes a value and two indices. A small file is not opened twice to learn its sizes.
-_MOST_GROWTH = 24
-_PROBED = 64  # records whose size tells that of the others; a batch that turns out larger is cut
+# A sparse integer of one byte becomes a value and two indices: a batch of records that are smaller than all before, the
+# first one of a unit among them, is cut as if all of it were such.
+_MOST_GROWTH = 24.0
+# Of fewer rows a batch, decompressing here costs nothing beside parsing, and the number may change on the way.
+_MANY = 256
+_LOOKED_AT = 1 << 16  # bytes of which records' lengths are taken for those of what follows
 
 
 class EndsElsewhereError(Exception):
@@ -38,36 +44,67 @@ class Records:
     texts: tf.Tensor
     lengths: npt.NDArray[np.int64]
 
+    @property
+    def bytes(self) -> int:
+        """Of all of them, with their framing."""
+        return int(self.lengths.sum()) + FRAME * len(self.lengths)
+
+    def first(self, begin: int, most_bytes: float) -> "Records":
+        """From number ``begin`` on as many as are so many bytes, at least one."""
+        ends = np.cumsum(self.lengths[begin:] + FRAME)
+        end = begin + max(1, int(np.searchsorted(ends, most_bytes, side="right")))
+        return self if end - begin == len(self.lengths) else Records(self.texts[begin:end], self.lengths[begin:end])
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Some records of a unit: what ``parse`` made of them, how many, and their bytes with framing, decompressed."""
+
+    parsed: Any
+    rows: int
+    bytes: int
+
 
 def parsed_batches(
     unit: WorkUnit, parse: Parse, batch_bytes: int = BATCH_BYTES, max_rows: int = MAX_ROWS
-) -> Iterator[Any]:
-    """What ``parse`` makes of the unit's records, in batches of about ``batch_bytes`` decoded, or of ``max_rows`` rows.
+) -> Iterator[Batch]:
+    """What ``parse`` makes of a located unit's records, in batches of ``batch_bytes`` decoded, or of ``max_rows``.
 
-    A batch is at most twice as large, where records grow within a file, and larger only if a single record is. How many
-    serialized records are held is bounded by the unit; in a compressed file, by what its first records suggest.
+    A batch is larger only if a single record is, as far as its records grow no more in decoding than any of the unit's
+    before them. Serialized, ``batch_bytes`` are held, and more only where records grow within a file: up to the unit
+    of an uncompressed file, or ``UNIT_BYTES`` of a compressed one. Images are decoded a few at a time, see
+    ``image_columns``.
 
     Raises:
       FalseBoundaryError: the unit's ends are no records'.
       EndsElsewhereError: the file ends within a record's header, or is shorter than it was.
+      BrokenStreamError: a gzip file that is not whole.
       tf.errors.OpError: TensorFlow's own, where it cannot read or parse; ``explained`` names the place.
     """
-    unit = located(unit)
-    rows, growth = _sizes(unit, parse, batch_bytes, max_rows)
-    for records in serialized_batches(unit, rows):
-        for piece in _pieces(records, growth, batch_bytes):
-            yield parse(piece)
+    growth, smallest = 1.0, np.inf  # measured, of records of at least about this size
+    for records in _blocks(unit, batch_bytes, max_rows):
+        begin = 0
+        while begin < len(records.lengths):
+            known = records.lengths[begin : begin + _MANY].mean() + FRAME >= smallest / 2
+            piece = records.first(begin, batch_bytes / (growth if known else _MOST_GROWTH))
+            parsed, size = parse(piece.texts), piece.bytes
+            growth = max(growth, decoded_bytes(parsed) / size)
+            smallest = min(smallest, size / len(piece.lengths))
+            begin += len(piece.lengths)
+            yield Batch(parsed, len(piece.lengths), size)
 
 
 def serialized_batches(unit: WorkUnit, rows: int) -> Iterator[Records]:
     """The records of a located unit, ``rows`` at a time; raises what ``parsed_batches`` does."""
     at = unit.begin
-    if at == unit.end:
+    if at == unit.end and not unit.compression:
         return
     for texts in _dataset(unit).batch(rows).with_options(_options()):
         lengths = tf.strings.length(texts).numpy().astype(np.int64)
         if unit.compression:
-            yield Records(texts, lengths)
+            records = Records(texts, lengths)
+            at += records.bytes
+            yield records
             continue
         ends = at + np.cumsum(lengths + FRAME)
         within = int(np.searchsorted(ends, unit.end, side="right"))
@@ -81,7 +118,9 @@ def serialized_batches(unit: WorkUnit, rows: int) -> Iterator[Records]:
             yield Records(texts[:within], lengths[:within])
         if at == unit.end:
             return
-    if not unit.compression:
+    if unit.compression:
+        check_whole(unit.file, at)
+    else:
         raise EndsElsewhereError(f"Cannot read {unit.file}: its records end at byte {at}, not at byte {unit.end}.")
 
 
@@ -95,7 +134,7 @@ def explained(unit: WorkUnit, parse: Parse) -> Iterator[None]:
     """
     try:
         yield
-    except (EndsElsewhereError, tf.errors.OpError, *UNREADABLE) as error:
+    except (EndsElsewhereError, BrokenStreamError, tf.errors.OpError, *UNREADABLE) as error:
         if not begins_at_a_record(unit):
             raise FalseBoundaryError(
                 f"{unit.file} was cut at a byte near {unit.begin} where only seemingly a record begins. "
@@ -105,7 +144,7 @@ def explained(unit: WorkUnit, parse: Parse) -> Iterator[None]:
         if damage is not None:
             raise DataError(str(damage)) from error
         if isinstance(error, tf.errors.OpError):
-            raise DataError(f"Cannot read {unit.file}: {error.message.splitlines()[0]}") from error
+            raise DataError(f"Cannot read {unit.file}: {reason_of(error)}.") from error
         raise DataError(str(error)) from error
 
 
@@ -141,40 +180,69 @@ def _options() -> tf.data.Options:
     return options
 
 
-def _sizes(unit: WorkUnit, parse: Parse, batch_bytes: int, max_rows: int) -> tuple[int, float]:
-    """(rows of a batch, decoded bytes for each serialized one), by the first records."""
-    if not unit.compression and unit.end - unit.begin <= batch_bytes / _MOST_GROWTH:
-        return max_rows, 1.0
-    probe = next(serialized_batches(unit, _PROBED), None)
-    if probe is None:
-        return max_rows, 1.0
-    # Images are decoded a few at a time, within a bound of their own.
-    light = getattr(parse, "without_decoding", parse)
-    decoded, serialized = decoded_bytes(light(probe.texts)), int(probe.lengths.sum())
-    a_row = max(decoded, serialized, 1) / len(probe.lengths)
-    return max(1, min(max_rows, int(batch_bytes / a_row))), max(1.0, decoded / max(serialized, 1))
+def _blocks(unit: WorkUnit, batch_bytes: int, max_rows: int) -> Iterator[Records]:
+    """The unit's records, of about ``batch_bytes`` or ``max_rows``."""
+    if unit.compression:
+        size = stated_size(unit.file, unit.size)
+        rows = max_rows if 0 < size <= batch_bytes else _rows_at(unit, 0, batch_bytes, max_rows)
+        small = 0 < size <= UNIT_BYTES and rows >= min(_MANY, max_rows)
+        yield from serialized_batches(unit, rows) if small else _out_of_memory(unit, batch_bytes, max_rows)
+        return
+    at = unit.begin
+    while at < unit.end:
+        rows = max_rows if unit.end - at <= batch_bytes else _rows_at(unit, at, batch_bytes, max_rows)
+        for records in serialized_batches(dataclasses.replace(unit, begin=at), rows):
+            yield records
+            at += records.bytes
+            count = len(records.lengths)
+            grown, shrunk = (
+                records.bytes > 2 * batch_bytes,
+                count == rows < max_rows and 4 * records.bytes < batch_bytes,
+            )
+            if (grown and count > 1) or shrunk:
+                break  # and begin anew with as many as fit now
+
+
+def _rows_at(unit: WorkUnit, at: int, batch_bytes: int, max_rows: int) -> int:
+    """How many records are ``batch_bytes``, by those in the first bytes from ``at`` on."""
+    if unit.compression:
+        block = next(decompressed(unit.file), b"")
+    else:
+        with tf.io.gfile.GFile(unit.file, "rb") as file:
+            file.seek(at)
+            block = file.read(_LOOKED_AT)
+    end, rows = 0, 0
+    while end + HEADER <= len(block) and rows < max_rows:
+        end, rows = end + FRAME + int.from_bytes(block[end : end + 8], "little"), rows + 1
+    return max(1, min(max_rows, batch_bytes * rows // max(1, end)))
+
+
+def _out_of_memory(unit: WorkUnit, batch_bytes: int, max_rows: int) -> Iterator[Records]:
+    """Of a large compressed file, whose records may grow: decompressed here, then read by TensorFlow."""
+    for stored, rows in stored_records(unit.file, batch_bytes, max_rows):
+        name = f"ram://tfx-norm-{uuid.uuid4().hex}"
+        with tf.io.gfile.GFile(name, "wb") as file:
+            file.write(stored)
+        try:
+            yield from serialized_batches(WorkUnit(name, 0, len(stored), len(stored)), rows)
+        finally:
+            tf.io.gfile.remove(name)
 
 
 def decoded_bytes(parsed: Any) -> int:
-    """What the tensors of a parsed batch take."""
-    return sum(map(_tensor_bytes, tf.nest.flatten(parsed, expand_composites=True)))
+    """What the values of a parsed batch take, and their places; sums of images count for nothing."""
+    return sum(_tensor_bytes(tensor) for column in tf.nest.flatten(parsed) for tensor in _parts(column))
+
+
+def _parts(column: Any) -> tuple[tf.Tensor, ...]:
+    if isinstance(column, tf.SparseTensor):
+        return column.indices, column.values
+    if isinstance(column, tf.RaggedTensor):
+        return column.values, column.row_splits
+    return (column,) if isinstance(column, tf.Tensor) else ()
 
 
 def _tensor_bytes(tensor: tf.Tensor) -> int:
     if tensor.dtype == tf.string:
         return int(tf.reduce_sum(tf.strings.length(tensor))) + 24 * int(tensor.shape.num_elements())
     return int(tensor.shape.num_elements()) * int(tensor.dtype.size)
-
-
-def _pieces(records: Records, growth: float, batch_bytes: int) -> Iterator[tf.Tensor]:
-    """The batch, cut where it would be more than ``batch_bytes`` decoded."""
-    ends = np.cumsum(records.lengths) * growth
-    if ends[-1] <= 2 * batch_bytes:  # the first records' sizes are an estimate: no need to cut for a few per cent
-        yield records.texts
-        return
-    begin = 0
-    while begin < len(ends):
-        before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + batch_bytes, side="right")))
-        yield records.texts[begin:end]
-        begin = end

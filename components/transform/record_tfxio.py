@@ -18,10 +18,10 @@ from tfx_bsl.public import tfxio
 from tfx_bsl.tfxio import tensor_representation_util
 
 from components.frozen.record_files import matching_files
-from components.transform.example_columns import parser
+from components.transform.example_parser import parser
 from components.transform.read_ahead import ahead
 from components.transform.record_reader import BATCH_BYTES, MAX_ROWS, Parse, explained, parsed_batches
-from components.transform.work_units import UNIT_BYTES, WorkUnit, work_units
+from components.transform.work_units import UNIT_BYTES, WorkUnit, located, work_units
 
 METRICS_NAMESPACE = "tfx_norm"
 _DTYPES = {pa.float32(): tf.float32, pa.int64(): tf.int64, pa.large_binary(): tf.string}
@@ -153,9 +153,9 @@ class _ParseUnit(beam.DoFn):
 
     def process(self, unit: tuple[str, int, int, int, str]) -> Iterator[pa.RecordBatch]:
         with explained(WorkUnit(*unit), self._parse):
-            batches = parsed_batches(WorkUnit(*unit), self._parse, self._batch_bytes, self._max_rows)
-            for parsed in ahead(batches, self._helper):
-                arrays = [column.array(parsed[column.name]) for column in self._columns]
+            batches = parsed_batches(located(WorkUnit(*unit)), self._parse, self._batch_bytes, self._max_rows)
+            for read in ahead(batches, self._helper):
+                arrays = [column.array(read.parsed[column.name]) for column in self._columns]
                 batch = pa.RecordBatch.from_arrays(arrays, [column.name for column in self._columns])
                 self._rows.inc(batch.num_rows)
                 yield batch

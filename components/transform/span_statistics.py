@@ -10,15 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 from absl import logging
 
-from components.cache.envelope import DamagedEntryError, digest_of, key_of
+from components.cache.envelope import DamagedEntryError, key_of
+from components.cache.file_digest import file_digest
 from components.cache.shelf import CacheOptions, Shelf, trim
 from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.merge_tree import MergeTree
-from components.moments.table_statistics import ANALYSIS_VERSION, TableStatistics
+from components.moments.table_statistics import ANALYSIS_VERSION, TableStatistics, analyzed
+from components.rows_read import UnitRows
+from components.span_counters import SpanCounters
+from components.transform.measured import Measured
 
 # Raised when entries of the same key could differ and nothing else in the key tells.
-_FORMAT = 1
+_FORMAT = 2
 Groups = Mapping[str, Sequence[str]]  # span -> its files
 
 
@@ -28,111 +32,126 @@ class SpanStatistics:
 
     Attributes:
       statistics: of all rows of all spans.
+      units: what was read for them, now or when a span was measured, by the files' names of today.
       measured: the spans whose records were read.
       reused: those that came from the cache.
       damaged: those of ``measured`` whose entry was there and could not be used.
       bytes_measured, bytes_reused: of the files behind each.
+      entries_evicted: cache entries of any kind that were taken away in the end, to keep the cache within its bound.
     """
 
     statistics: TableStatistics
+    units: tuple[UnitRows, ...]
     measured: tuple[str, ...]
     reused: tuple[str, ...]
     damaged: tuple[str, ...]
     bytes_measured: int
     bytes_reused: int
+    entries_evicted: int = 0
+
+    @property
+    def counters(self) -> SpanCounters:
+        """What was read, without the statistics."""
+        return SpanCounters(self.measured, self.reused, self.bytes_measured, self.bytes_reused, self.entries_evicted)
 
 
 def statistics_of(
     groups: Groups,
     plan: FeaturePlan,
-    measure: Callable[[Groups], Mapping[str, TableStatistics]],
+    measure: Callable[[Sequence[str]], Measured],
     cache: CacheOptions,
     code_digest: str,
 ) -> SpanStatistics:
     """The statistics of all groups of files, each measured, or taken from the cache where its files are the same.
 
     Every file's bytes are hashed (0.5 to 1.5 GB of compressed records a second), none is decompressed or parsed but
-    those that ``measure`` gets. Names and order of files do not count, their bytes do.
+    those that ``measure`` gets. Names and order of files do not count, their bytes do. What is measured is kept at
+    once, so that a run that is stopped in the middle of many spans does not start at the first again.
 
     Args:
       groups: span -> files, at least one span; ``components.span_files.files_by_span`` makes them.
       plan: which columns, and how.
-      measure: gives the statistics of each of the groups that it is called with; called at most once. ``each_alone``
-        makes one of a function of files.
-      cache: where statistics are kept between runs.
+      measure: the statistics of all rows of some files.
+      cache: where statistics are kept between runs; where it cannot be used, everything is measured, with a warning.
       code_digest: of the code that measures.
 
     Raises:
       DataError: a file that cannot be read, or what ``measure`` or the plan's limits refuse.
     """
-    shelf = cache.shelf("statistics")
-    content = {span: [_content(file) for file in files] for span, files in groups.items()}
-    sizes = {span: sum(size for _, size, _ in marks) for span, marks in content.items()}
-    keys = {span: statistics_key(marks, plan, code_digest) for span, marks in content.items()}
+    shelf, tree = cache.shelf("statistics"), MergeTree(plan)
+    plan_text = plan.to_json()  # of thousands of features, and the same for all spans
+    names = [feature.name for feature in analyzed(plan)]
+    keys: list[str] = []
+    measured: dict[str, int] = {}
+    reused: dict[str, int] = {}
     damaged: list[str] = []
-    found = {span: _kept(shelf, key, span, plan, damaged) for span, key in keys.items()}
-    reused = {span: kept for span, kept in found.items() if kept is not None}
-    missing = {span: files for span, files in groups.items() if span not in reused}
-    measured = dict(measure(missing)) if missing else {}
-    if set(measured) != set(missing):
-        raise ValueError(f"Statistics of spans {sorted(missing)} were required but those of {sorted(measured)} came.")
-    for span, statistics in measured.items():
-        if [_content(file) for file in groups[span]] != content[span]:
-            raise DataError(f"The files of span {span} were changed while they were read. Run again.")
-        _keep(shelf, keys[span], statistics)
+    units: list[UnitRows] = []
+    for span, files in groups.items():
+        content = [_content(file) for file in files]
+        key = statistics_key(content, plan_text, code_digest)
+        keys.append(key)
+        places = _places(files, content)
+        size = sum(size for _, size, _ in content)
+        try:
+            found = _kept(shelf, key, names)
+        except ValueError as error:  # of the entry's form, or of what it holds
+            logging.warning(
+                "Span %s: the cache entry %s is not used, and made again: %s.", span, shelf.place(key), error
+            )
+            damaged.append(span)
+            shelf.drop(key)
+            found = None
+        if found is not None:
+            found = found.renamed(places)
+            reused[span] = size
+        else:
+            found = measure(files)
+            measured[span] = size
+            if [_content(file) for file in files] != content:
+                raise DataError(f"The files of span {span} were changed while they were read. Run again.")
+            shelf.write(key, found.renamed({file: place for place, file in places.items()}).to_bytes())
+        tree.add(found.statistics)
+        units += found.units
     removed = trim(cache)
-    if {shelf.place(key) for key in keys.values()} & set(removed):
+    if {shelf.place(key) for key in keys} & set(removed):
         logging.warning("The cache %s holds at most %d bytes, too few for the window.", cache.folder, cache.max_bytes)
-    tree = MergeTree(plan)
-    for span in groups:
-        tree.add(reused[span] if span in reused else measured[span])
-    logging.info("Statistics: %d spans measured (%s), %d from the cache.", len(missing), list(missing), len(reused))
+    logging.info("Statistics: %d spans measured (%s), %d from the cache.", len(measured), list(measured), len(reused))
     return SpanStatistics(
         tree.merged(),
-        tuple(missing),
+        tuple(units),
+        tuple(measured),
         tuple(reused),
         tuple(damaged),
-        sum(sizes[span] for span in missing),
-        sum(sizes[span] for span in reused),
+        sum(measured.values()),
+        sum(reused.values()),
+        len(removed),
     )
 
 
-def each_alone(measure: Callable[[Sequence[str]], TableStatistics]) -> Callable[[Groups], dict[str, TableStatistics]]:
-    """A function of files as one of groups: called once a group, one after the other."""
-    return lambda groups: {span: measure(files) for span, files in groups.items()}
+def statistics_key(content: Sequence[tuple[str, int, bool]], plan: str, code_digest: str) -> str:
+    """What decides a span's statistics: plan (JSON), code, formats; hash, size and compression of each file, sorted."""
+    return key_of("statistics", _FORMAT, ANALYSIS_VERSION, plan, code_digest, sorted(map(list, content)))
 
 
-def statistics_key(content: Sequence[tuple[str, int, bool]], plan: FeaturePlan, code_digest: str) -> str:
-    """What decides a span's statistics: plan, code, formats; hash, size and compression of each file, in any order."""
-    return key_of("statistics", _FORMAT, ANALYSIS_VERSION, plan.to_json(), code_digest, sorted(map(list, content)))
+def _places(files: Sequence[str], content: Sequence[tuple[str, int, bool]]) -> dict[str, str]:
+    """What an entry calls the files: their places in the order of their content, which is all that an entry knows."""
+    ordered = sorted(zip(content, files, strict=True))
+    return {str(place): file for place, (_, file) in enumerate(ordered)}
 
 
 def _content(file: str) -> tuple[str, int, bool]:
     try:
-        with tf.io.gfile.GFile(file, "rb") as stream:
-            return digest_of(stream), int(stream.size()), file.endswith(".gz")
+        size = int(tf.io.gfile.stat(file).length)
+        return file_digest(file, lambda: tf.io.gfile.GFile(file, "rb")), size, file.endswith(".gz")
     except tf.errors.OpError as error:
         raise DataError(f"Cannot read {file}: {error.message.splitlines()[0]}") from error
 
 
-def _kept(shelf: Shelf, key: str, span: str, plan: FeaturePlan, damaged: list[str]) -> TableStatistics | None:
-    try:
-        payload = shelf.read(key)
-        if payload is None:
-            return None
-        statistics = TableStatistics.from_bytes(payload)
-        if list(statistics.features) != list(TableStatistics.empty(plan).features):
-            raise DamagedEntryError(f"it holds statistics of {list(statistics.features)}, not of the plan's features")
-        return statistics
-    except ValueError as error:  # of the entry's form, or of what it holds
-        logging.warning("Span %s: the cache entry %s is not used, and made again: %s.", span, shelf.place(key), error)
-        damaged.append(span)
-        shelf.drop(key)
+def _kept(shelf: Shelf, key: str, names: Sequence[str]) -> Measured | None:
+    payload = shelf.read(key)
+    if payload is None:
         return None
-
-
-def _keep(shelf: Shelf, key: str, statistics: TableStatistics) -> None:
-    try:
-        shelf.write(key, statistics.to_bytes())
-    except tf.errors.NotFoundError as error:
-        logging.warning("Statistics were not kept: another process emptied the cache. %s", error)
+    found = Measured.from_bytes(payload)
+    if list(found.statistics.features) != list(names):
+        raise DamagedEntryError(f"it holds statistics of {list(found.statistics.features)}, not of the plan's features")
+    return found

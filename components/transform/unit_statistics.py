@@ -13,7 +13,9 @@ from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.merge_tree import MergeTree
 from components.moments.table_statistics import TableStatistics
+from components.rows_read import UnitRows
 from components.transform.example_columns import analysis_parser, bytes_of, columns_of, joined, rows_of
+from components.transform.measured import Measured
 from components.transform.read_ahead import ahead
 from components.transform.record_reader import (
     BATCH_BYTES,
@@ -23,10 +25,12 @@ from components.transform.record_reader import (
     explained,
     parsed_batches,
 )
-from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, WorkUnit, work_units
+from components.transform.work_units import UNIT_BYTES, FalseBoundaryError, WorkUnit, located, work_units
 
 # Parsing has threads of its own beside these; each reader holds three batches, and all of them one interpreter's lock.
 _MOST_READERS = 8
+# Stored bytes of a file that is read within a few milliseconds: no thread that reads ahead gains what it costs.
+_READ_AT_ONCE = 256 << 10
 
 
 class UnitReader:
@@ -45,27 +49,29 @@ class UnitReader:
         self._rows = self._bytes = 0
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="read_ahead")
 
-    def read(self, unit: WorkUnit) -> int:
-        """Takes in the unit's rows, and says how many they are.
+    def read(self, unit: WorkUnit) -> UnitRows:
+        """Takes in the unit's rows, and gives account of them.
 
         Raises:
           FalseBoundaryError: the files have to be read as a whole.
           DataError: a record that cannot be read, by file, record and byte; or data that the plan does not allow.
         """
-        rows = 0
+        rows = size = 0
         self._units.append(unit)
-        batches = parsed_batches(unit, self._parse, self._batch_bytes, self._max_rows)
         with explained(unit, self._parse):
-            for parsed in ahead(batches, self._helper):
-                columns = columns_of(self._plan, parsed)
-                rows += rows_of(columns)
+            found = located(unit)
+            batches = parsed_batches(found, self._parse, self._batch_bytes, self._max_rows)
+            for batch in batches if unit.size <= _READ_AT_ONCE else ahead(batches, self._helper):
+                rows += batch.rows
+                size += batch.bytes
+                columns = columns_of(self._plan, batch.parsed)
                 self._batches.append(columns)
                 self._rows += rows_of(columns)
                 self._bytes += bytes_of(columns)
                 if self._rows >= self._max_rows or self._bytes >= self._batch_bytes:
                     self._accumulate()
                     self._units.append(unit)
-        return rows
+        return UnitRows(unit.file, found.begin, None if unit.compression else found.end, rows, size)
 
     def statistics(self) -> TableStatistics:
         """The statistics of all rows, once nothing more is to be read; raises what ``read`` does."""
@@ -91,8 +97,8 @@ def read_statistics(
     batch_size: int = MAX_ROWS,
     unit_bytes: int = UNIT_BYTES,
     batch_bytes: int = BATCH_BYTES,
-) -> TableStatistics:
-    """The exact statistics of all rows, on all cores of this machine; no runner.
+) -> Measured:
+    """The exact statistics of all rows, and the account of them, on all cores of this machine; no runner.
 
     Args:
       files: TFRecord files of tf.Examples; names that end in ``.gz`` are gzip.
@@ -106,7 +112,7 @@ def read_statistics(
     """
     parse = analysis_parser(plan)
 
-    def read(cut: int) -> TableStatistics:
+    def read(cut: int) -> Measured:
         return _on_all_cores(work_units(files, cut), plan, lambda: UnitReader(plan, parse, batch_bytes, batch_size))
 
     try:
@@ -116,27 +122,33 @@ def read_statistics(
         return read(0)
 
 
-def _on_all_cores(units: Sequence[WorkUnit], plan: FeaturePlan, make_reader: Any) -> TableStatistics:
+def _on_all_cores(units: Sequence[WorkUnit], plan: FeaturePlan, make_reader: Any) -> Measured:
     """Each thread accumulates what it reads, so that there are never more statistics than threads."""
     waiting, failed = collections.deque(units), threading.Event()
 
-    def work() -> TableStatistics:
+    def work() -> Measured:
         reader: UnitReader = make_reader()
+        account: list[UnitRows] = []
         try:
             while not failed.is_set() and (unit := _next(waiting)) is not None:
-                reader.read(unit)
-            return reader.statistics()
+                account.append(reader.read(unit))
+            return Measured(reader.statistics(), tuple(account))
         except BaseException:
             failed.set()
             raise
 
-    threads = max(1, min(len(units), os.cpu_count() or 1, _MOST_READERS))
+    threads = min(len(units), os.cpu_count() or 1, _MOST_READERS)
+    if threads < 2:  # TensorFlow's state of a new thread costs 10 ms of CPU, more than a small span
+        return work()
     with ThreadPoolExecutor(threads, thread_name_prefix="read_statistics") as pool:
         found = [pool.submit(work) for _ in range(threads)]
     tree = MergeTree(plan)
+    account: list[UnitRows] = []
     for part in found:
-        tree.add(part.result())  # or the error
-    return tree.merged()
+        measured = part.result()  # or the error
+        tree.add(measured.statistics)
+        account += measured.units
+    return Measured(tree.merged(), tuple(account))
 
 
 def _next(waiting: collections.deque[WorkUnit]) -> WorkUnit | None:

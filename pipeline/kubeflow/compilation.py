@@ -83,7 +83,7 @@ def compile_job(config_file: str, out: Path, image: str, given: Sequence[str] = 
 
 def _parameters(config: PipelineConfig, given: Mapping[str, str]) -> list[JobParameter]:
     """The job's parameters with the defaults that were given."""
-    known = parameters_of(config, defaults.data_place(config, given), defaults.schema_place(config, given))
+    known = parameters_of(config, *defaults.input_places(config, given))
     return [
         dataclasses.replace(parameter, default=parameter.parse(given[parameter.name]))
         if parameter.name in given
@@ -130,6 +130,7 @@ def tfx_job(
     """The PipelineJob that TFX makes of the configuration's pipeline, repaired."""
     from pipeline.definition import Places, pipeline_at
     from pipeline.kubeflow.tfx_compiler import compiled
+    from pipeline.report_step import with_report
 
     values = {parameter.name: str(parameter.default) for parameter in parameters}
     if "data_path" in values:
@@ -147,7 +148,7 @@ def tfx_job(
         constants_digest=pinned.digest if pinned is not None else "",
         has_resolver=has_resolver,
     )
-    made = compiled(pipeline_at(places, config, plan), image)
+    made = compiled(with_report(pipeline_at(places, config, plan)), image)
     if not config.kubeflow.pipeline_root:
         del made["runtimeConfig"]
     return made

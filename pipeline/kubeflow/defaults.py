@@ -46,6 +46,24 @@ def schema_place(config: PipelineConfig, given: Mapping[str, str]) -> str:
     return in_package or ""
 
 
+def input_places(config: PipelineConfig, given: Mapping[str, str]) -> tuple[str, str]:
+    """Where the steps find data and schema.
+
+    Raises:
+      ConfigError: saying of both what only this machine has.
+    """
+    found, wrong = [], []
+    for place in (data_place, schema_place):
+        try:
+            found.append(place(config, given))
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ConfigError(" ".join(wrong))
+    data, schema = found
+    return data, schema
+
+
 def check_places(config: PipelineConfig) -> None:
     """Returns where whatever else the configuration names can be reached by every step.
 

@@ -220,10 +220,11 @@ def test_the_compiled_job_finds_the_same_constants_on_kubeflow_and_computes_noth
     assert set(once.result) == JSON_KEYS
     assert once.result["constants_digest"] == first.result["constants_digest"]
     assert once.result["rows"] == first.result["rows"]
-    assert set(once.states) == set(COMPONENTS) - {"LatestBlessedModel"}
+    assert set(once.states) == {*COMPONENTS, "RunReport"} - {"LatestBlessedModel"}
     assert set(once.states.values()) == {"done"}
     assert once.result["metrics"]["auc"] > LOWEST_AUC - 0.05  # one epoch instead of five
     assert (Path(once.result["model"]) / "saved_model.pb").exists()
+    assert once.result["constants_digest"] in Path(once.result["report"]).read_text()
     again = rehearsed(tmp_path / "flights-small.yaml", tmp_path / "root", data)
     assert set(again.states.values()) == {"cached"}
     assert again.result["model"] == once.result["model"]

@@ -88,7 +88,7 @@ def test_kfp_loads_the_yaml(out: Path) -> None:
 def test_every_check_is_a_step(specs: dict[str, Any]) -> None:
     for spec in specs.values():
         tasks = spec["root"]["dag"]["tasks"]
-        assert {"AnomalyGate", "ConstantsAudit", "DriftGate", "ParityCheck", "Evaluator", "Pusher"} <= set(tasks)
+        assert {"AnomalyGate", "ConstantsAudit", "DriftGate", "ParityCheck", "Evaluator", "RunReport"} <= set(tasks)
         assert set(tasks["Pusher"]["dependentTasks"]) >= {"ParityCheck", "Evaluator"}
 
 

@@ -8,6 +8,7 @@ from graph_tables import constants_of, feature, plan_of
 
 from components import NormalizationConstants
 from components.errors import ConfigError
+from components.step_settings import with_settings
 from pipeline.config import load_config
 
 pytestmark = pytest.mark.beam
@@ -60,10 +61,24 @@ def test_tfx_sees_a_glob_where_a_path_has_spans_and_the_executor_sees_the_window
     data = 'path = "day-{SPAN}/*.csv"\nwindow = 28\n[cache]\nmax_bytes = 77'
     properties = compiled(tmp_path, data)["ArrowExampleGen"]
     assert json.loads(properties["input_config"])["splits"][0]["pattern"] == "day-*/*.csv"
-    for expected in ("day-{SPAN}/*.csv", f"{tmp_path}/cache", "cache_max_bytes", "window"):
+    for expected in ("day-{SPAN}/*.csv", f"{tmp_path}/settings.json", "window"):
         assert expected in properties["custom_config"]
-    kept = compiled(tmp_path, data + '\ndir = "gs://bucket/kept"')["ArrowExampleGen"]
-    assert "gs://bucket/kept" in kept["custom_config"]
+
+
+def test_neither_the_caches_place_nor_a_limit_nor_the_fanout_enters_a_cache_key(tmp_path: Path) -> None:
+    data = 'path = "day-{SPAN}/*.csv"\n'
+    plain = compiled(tmp_path, data)
+    settings = tmp_path / "settings.json"
+    assert json.loads(settings.read_text())["cache_dir"] == f"{tmp_path}/cache"
+    other = compiled(tmp_path, data + '[cache]\nmax_bytes = 77\ndir = "gs://bucket/kept"\n[beam]\nfanout = 3')
+    assert other == plain
+    expected = {"cache_dir": "gs://bucket/kept", "cache_max_bytes": 77, "merge_fanout": 3}
+    assert json.loads(settings.read_text()) == expected
+    node = plain["NormalizingTransform"]
+    assert with_settings(node).items() >= expected.items()
+    (tmp_path / "cache-file").write_text("")
+    with pytest.raises(ConfigError, match=r"cache\.dir .*/cache-file cannot be a folder"):
+        compiled(tmp_path, data + '[cache]\ndir = "cache-file"')
 
 
 def test_our_own_code_enters_the_cache_keys_of_what_runs_it(tmp_path: Path) -> None:
@@ -130,3 +145,25 @@ def test_pinned_constants_are_copied_and_their_digest_enters_the_cache_key(tmp_p
 def test_pinned_constants_that_are_not_there_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"transform\.constants"):
         compiled(tmp_path, 'path = "rows.csv"\n[transform]\nconstants = "elsewhere"')
+
+
+def test_the_trainer_waits_for_the_audit_and_the_pusher_for_every_check(tmp_path: Path) -> None:
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.definition import build_pipeline
+
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(SCHEMA)
+    config = tmp_path / "config.toml"
+    config.write_text('[pipeline]\nname = "p"\ntask = "binary"\n[data]\nschema = "schema.pbtxt"\npath = "rows.csv"\n')
+    pipeline = build_pipeline(load_config(config), tmp_path, str(schema), str(schema), "digest-of-the-data")
+    before = {
+        node.pipeline_node.node_info.id: set(node.pipeline_node.upstream_nodes)
+        for node in Compiler().compile(pipeline).nodes
+    }
+
+    def behind(name: str) -> set[str]:
+        return before[name].union(*map(behind, before[name]))
+
+    assert {"ConstantsAudit", "DriftGate", "AnomalyGate"} <= behind("Trainer")
+    assert {"ConstantsAudit", "DriftGate", "ParityCheck", "Evaluator"} <= behind("Pusher")

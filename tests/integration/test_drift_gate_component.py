@@ -75,6 +75,20 @@ def test_the_constants_of_a_blessed_model_are_among_its_assets(tmp_path: Path) -
     assert [each.fault for each in verdict.warnings] == ["mean_shift"]
 
 
+@pytest.mark.parametrize("form", ["constants artifact", "transform graph", "Model artifact", "pushed model"])
+def test_a_baseline_is_a_path_where_there_is_no_metadata(tmp_path: Path, form: str) -> None:
+    inside = {"Model artifact": "Format-Serving/assets", "pushed model": "assets"}.get(form, "")
+    folder = tmp_path / "baseline" / inside
+    folder.mkdir(parents=True)
+    if form == "constants artifact":
+        constants().save(folder / "constants.json")
+    else:
+        FrozenTransform(frozen_graph(constants())).save(folder)
+    verdict = judged(tmp_path, constants(shift=1.0), baseline=str(tmp_path / "baseline"))
+    assert verdict.figures["before"] == constants().digest
+    assert [each.fault for each in verdict.warnings] == ["mean_shift"]
+
+
 def test_wrong_wiring_is_refused() -> None:
     channel = Channel(type=ConstantsArtifact)
     with pytest.raises(ValueError, match="exactly one of them"):

@@ -1,5 +1,6 @@
 """The analysis of files, in this process and on Beam: one digest however files are cut, and every row once."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.moments.finish import finish
 from components.moments.table_statistics import TableStatistics
+from components.rows_read import UnitRows
 from components.transform import beam_analysis
 from components.transform.beam_analysis import MeasureFiles, accounted, measure
 from components.transform.example_columns import analysis_parser
+from components.transform.measured import Measured
 from components.transform.unit_statistics import UnitReader, read_statistics
 from components.transform.work_units import FalseBoundaryError, work_units
 
@@ -36,16 +39,32 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def on_beam(
     files: Sequence[str], plan: FeaturePlan = PLAN, args: Sequence[str] = IN_MEMORY, **options: Any
-) -> TableStatistics:
+) -> Measured:
     return measure(files, plan, lambda: beam.Pipeline(argv=list(args)), **options)
+
+
+def assert_sound(units: Sequence[UnitRows], files: Sequence[str]) -> None:
+    """Each record of each file is in exactly one unit, by what was written."""
+    for file, rows in zip(files, (ROWS[:250], ROWS[250:450], [], ROWS[450:]), strict=True):
+        mine = sorted((unit for unit in units if unit.file == file), key=lambda unit: (unit.offset, unit.bytes))
+        sizes = [16 + len(serialized(PLAN, row)) for row in rows]
+        if file.endswith(".gz"):
+            assert [(unit.offset, unit.end, unit.rows, unit.bytes) for unit in mine] == [(0, None, 200, sum(sizes))]
+            continue
+        begins = [0, *itertools.accumulate(sizes)]
+        assert mine[0].offset == 0 and mine[-1].end == begins[-1]
+        assert all(one.end == after.offset for one, after in itertools.pairwise(mine))
+        assert [unit.rows for unit in mine] == [begins.index(unit.end) - begins.index(unit.offset) for unit in mine]
+        assert [unit.bytes for unit in mine] == [unit.end - unit.offset for unit in mine]
 
 
 @pytest.mark.parametrize("unit_bytes", [0, 300, 5_000, 1 << 30])
 @pytest.mark.parametrize("batch_bytes", [2_000, 20_000, 1 << 25])
 def test_one_digest_for_every_cut(shards: list[str], unit_bytes: int, batch_bytes: int) -> None:
     found = read_statistics(shards, PLAN, batch_size=100, unit_bytes=unit_bytes, batch_bytes=batch_bytes)
-    assert found.rows == 600
-    assert finish(PLAN, found).digest == EXPECTED
+    assert found.statistics.rows == 600
+    assert finish(PLAN, found.statistics).digest == EXPECTED
+    assert_sound(found.units, shards)
 
 
 @pytest.mark.beam
@@ -58,7 +77,9 @@ def test_beam_finds_the_same_and_counts_every_row_once(shards: list[str], unit_b
         return pipelines[-1]
 
     found = measure(shards, PLAN, make_pipeline, unit_bytes=unit_bytes)
-    assert finish(PLAN, found).digest == EXPECTED
+    assert finish(PLAN, found.statistics).digest == EXPECTED
+    assert_sound(found.units, shards)
+    assert len(found.units) == len(work_units(shards, unit_bytes))
     (pipeline,) = pipelines
     metrics = pipeline.result.metrics().query(beam.metrics.MetricsFilter().with_namespace("tfx_norm"))
     counted = {counter.key.metric.name: counter.committed for counter in metrics["counters"]}
@@ -72,14 +93,14 @@ def test_beam_finds_the_same_and_counts_every_row_once(shards: list[str], unit_b
 @pytest.mark.beam
 def test_many_units_are_merged_in_levels(shards: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam_analysis, "FANOUT_UNITS", 2)
-    assert finish(PLAN, on_beam(shards)).digest == EXPECTED
+    assert finish(PLAN, on_beam(shards).statistics).digest == EXPECTED
 
 
 @pytest.mark.beam
 @pytest.mark.slow
 @pytest.mark.parametrize("args", [IN_PROCESSES, (*IN_MEMORY, "--direct_running_mode=multi_threading")])
 def test_threads_and_processes_find_the_same(shards: list[str], args: Sequence[str]) -> None:
-    assert finish(PLAN, on_beam(shards, args=args, unit_bytes=20_000)).digest == EXPECTED
+    assert finish(PLAN, on_beam(shards, args=args, unit_bytes=20_000).statistics).digest == EXPECTED
 
 
 @pytest.mark.beam
@@ -92,12 +113,13 @@ def test_an_error_of_another_process_is_the_same_data_error(tmp_path: Path) -> N
 
 def test_units_that_a_runner_lost_or_doubled_are_noticed(shards: list[str]) -> None:
     units = work_units(shards, 3_000)
-    marks = [beam_analysis._mark(beam_analysis._as_tuple(unit)) for unit in units]
+    account = [beam_analysis._UNIT.pack(number, 0, 0, 0, 0) for number in range(len(units))]
     empty = TableStatistics.empty(PLAN).to_bytes()
-    assert accounted(units, (sum(marks), empty)).rows == 0
-    for wrong in (marks[1:], [marks[0], *marks], [marks[0], *marks[:-1]]):
+    assert len(accounted(units, (b"".join(reversed(account)), empty)).units) == len(units)
+    lost_rows = [*account[:-1], beam_analysis._UNIT.pack(len(units) - 1, 0, 0, 1, 0)]
+    for wrong in (account[1:], [account[0], *account], [account[0], *account[:-1]], lost_rows):
         with pytest.raises(RuntimeError, match="did not merge each of the"):
-            accounted(units, (sum(wrong), empty))
+            accounted(units, (b"".join(wrong), empty))
 
 
 @pytest.mark.parametrize("engine", [read_statistics, pytest.param(on_beam, marks=pytest.mark.beam)])
@@ -105,7 +127,7 @@ class TestBothEngines:
     def test_no_row_is_a_data_error_of_the_constants(self, engine: Any, tmp_path: Path) -> None:
         nothing = engine([str(write_records(PLAN, [], tmp_path / "none"))], PLAN)
         with pytest.raises(DataError, match="has no row"):
-            finish(PLAN, nothing)
+            finish(PLAN, nothing.statistics)
 
     def test_a_missing_file_is_named(self, engine: Any, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"Cannot read {tmp_path}/none"):
@@ -144,7 +166,7 @@ class TestBothEngines:
         rows = [{"x": float(i), "w": 1.0, "file": [inner, other.read_bytes()][i % 2]} for i in range(20)]
         file = write_records(plan, rows, tmp_path / "outer")
         found = engine([str(file)], plan, unit_bytes=1_000)
-        assert finish(plan, found).digest == constants_of(plan, rows).digest
+        assert finish(plan, found.statistics).digest == constants_of(plan, rows).digest
 
 
 PLAIN = plan_of(feature("x", "FLOAT", "z_score", shape=""), feature("w", "FLOAT", "weight", shape=""))

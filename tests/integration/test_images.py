@@ -18,6 +18,7 @@ from components.errors import DataError
 from components.feature_plan import FeaturePlan
 from components.frozen.image_decoding import resized
 from components.moments.finish import finish
+from components.trainer.input_data import IMAGE_BYTES, batches_at_once
 from components.transform import example_columns
 from components.transform.image_columns import DecodingParser
 from components.transform.unit_statistics import read_statistics
@@ -64,9 +65,9 @@ def test_batches_shards_pieces_and_beam_do_not_enter_the_digest(
     expected = analyze(file, schema()).digest
     plan = FeaturePlan.from_schema(schema())
     for size in (1, 7):
-        assert finish(plan, read_statistics([str(file)], plan, size)).digest == expected
+        assert finish(plan, read_statistics([str(file)], plan, size).statistics).digest == expected
     monkeypatch.setattr(example_columns, "DecodingParser", functools.partial(DecodingParser, piece_bytes=5_000))
-    assert finish(plan, read_statistics([str(file)], plan, unit_bytes=4_000)).digest == expected
+    assert finish(plan, read_statistics([str(file)], plan, unit_bytes=4_000).statistics).digest == expected
     order = np.random.default_rng(1).permutation(60)
     for shard in range(3):
         written([png(PHOTOS[at]) for at in order[shard::3]], tmp_path / f"part-{shard}")
@@ -148,6 +149,35 @@ def test_the_model_gets_the_z_score_by_channel_to_an_ulp(scale: str, tmp_path: P
     assert label.numpy().tolist() == [0, 1] * 4
     turned = analyze(path, schema("layout=NCHW"))
     assert tf.reduce_all(turned({"photo": raw_photos(path)})["photo"] == tf.transpose(features["photo"], [0, 3, 1, 2]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_compiling_changes_no_bit_of_any_sample(dtype: Any, tmp_path: Path) -> None:
+    side = 1 << np.iinfo(dtype).bits // 2
+    every = tf.reshape(tf.repeat(tf.range(side * side), 3), [1, side, side, 3])
+    samples = tf.cast(every, tf.as_dtype(dtype))
+    for at, options in enumerate(("", "scale=1", "layout=NCHW")):
+        photos = arrays(3 + at, 3, dtype, (9, 7 + at))
+        path = written([png(photo) for photo in photos], tmp_path / f"{at}", *([options] if options else []))
+        frozen = analyze(path, schema(*([options] if options else [])))
+        plain, compiled = (frozen({"photo": samples}, compiled=way)["photo"].numpy() for way in (False, True))
+        assert plain.shape == compiled.shape
+        assert plain.tobytes() == compiled.tobytes()
+
+
+def test_large_images_are_made_a_few_at_a_time(tmp_path: Path) -> None:
+    frozen = analyze(written([png(np.zeros((512, 512, 3), np.uint8))], tmp_path / "large"), schema())
+    batch = 32 * 512 * 512 * 3 * 4
+    assert batches_at_once(frozen, 32) == IMAGE_BYTES // batch == 2
+    assert batches_at_once(frozen, 1_000) == 1
+    small = analyze(written([png(photo) for photo in arrays(3)], tmp_path / "small"), schema())
+    assert batches_at_once(small, 32) == tf.data.AUTOTUNE
+
+
+def test_the_size_that_an_image_has_already_changes_nothing(tmp_path: Path) -> None:
+    path = written([png(photo) for photo in arrays(4, size=(20, 30))], tmp_path / "same")
+    found, sized = (analyze(path, schema(*options)).constants["photo"] for options in ((), ("size=20x30",)))
+    assert (found.mean.tolist(), found.variance.tolist()) == (sized.mean.tolist(), sized.variance.tolist())
 
 
 def raw_photos(path: Path) -> tf.Tensor:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from graph_tables import Row, constants_of, feature, plan_of, serialized, tensors, write_records
 
 from components import FrozenTransform, NormalizationConstants
-from components.errors import input_error_in
+from components.errors import ConfigError, DataError, input_error_in
+from components.rows_read import RowsRead, UnitRows
 from components.transform.record_tfxio import ParsedTFRecords
 
 pytestmark = pytest.mark.beam
@@ -126,6 +127,20 @@ def test_graph_frozen_graph_and_constants_lie_in_one_folder(written: Path) -> No
     assert not (written / "transformed_examples").exists()
 
 
+def test_what_the_reader_read_lies_beside_them(written: Path, project: Path) -> None:
+    read = RowsRead.load(str(only(written / "transform_graph")))
+    assert read is not None and read.splits == ("train",)
+    files = sorted(only(project / "default/artifacts/ImportExampleGen/examples").glob("Split-train/*"))
+    lengths = {
+        file.name: [len(text) + 16 for text in tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator()]
+        for file in files
+    }
+    assert read.units == tuple(
+        UnitRows(name, 0, None, len(found), sum(found), "train") for name, found in lengths.items()
+    )
+    assert read.rows == 120
+
+
 def test_the_standard_graph_has_the_bits_of_the_frozen_one(written: Path) -> None:
     import tensorflow_transform as tft
 
@@ -154,6 +169,8 @@ def test_metadata_knows_digest_rows_and_features(written: Path, project: Path) -
     values = {name: value.string_value or value.int_value for name, value in artifact.custom_properties.items()}
     digest = NormalizationConstants.load(only(written / "constants")).digest
     assert (values["digest"], values["rows"], values["features"]) == (digest, 120, 5)
+    read = sum(path.stat().st_size for path in (project / "default").glob("**/Split-train/*") if path.is_file())
+    assert (values["bytes_measured"], values["bytes_reused"], values["spans_measured"]) == (read, 0, "[]")
 
 
 def test_analyzers_of_ones_own_and_materialized_examples_still_work(
@@ -196,6 +213,18 @@ def test_a_column_without_values_fails_with_our_own_words(project: Path) -> None
     )
 
 
+def test_the_rows_of_a_split_are_stated_where_every_artifact_states_them() -> None:
+    from tfx.types.standard_artifacts import Examples
+
+    from components.transform.executor import stated_rows
+
+    ours, more, other = Examples(), Examples(), Examples()
+    for artifact, rows in ((ours, 7), (more, 5)):
+        artifact.set_int_custom_property("rows_train", rows)
+    assert stated_rows([ours, more], ["train", "eval"]) == {"train": 12}
+    assert stated_rows([ours, other], ["train"]) == {}
+
+
 def test_pinned_constants_are_used_and_no_data_are_read(project: Path, written: Path, tmp_path: Path) -> None:
     elsewhere = [{**row, "pair": [row["pair"][0] + 1000, row["pair"][1]]} for row in TRAIN]
     pinned = constants_of(PLAN, elsewhere)
@@ -205,6 +234,7 @@ def test_pinned_constants_are_used_and_no_data_are_read(project: Path, written: 
     assert found.digest == pinned.digest != NormalizationConstants.load(only(written / "constants")).digest
     assert (found.provenance.source, found.provenance.source_digest) == (str(tmp_path), pinned.digest)
     frozen = FrozenTransform.load(only(folder / "transform_graph"))
+    assert RowsRead.load(str(only(folder / "transform_graph"))) is None
     sigma = ((120**2 - 1) / 12) ** 0.5
     assert frozen(tensors(PLAN, EVAL[:1]))["pair"].numpy()[0, 0] == pytest.approx((120 - 1059.5) / sigma, rel=1e-6)
 
@@ -218,15 +248,38 @@ def test_pinned_constants_of_another_plan_are_refused(project: Path, tmp_path: P
     assert message is not None and "'x'" in message and "min_max" in message
 
 
-def test_no_argument_grows_with_the_number_of_features() -> None:
-    """Kubeflow takes no argument of more than 128 KiB."""
+def made(**options: Any) -> Any:
     from tfx import v1 as tfx
 
     from components import NormalizingTransform
 
     channel = tfx.dsl.Channel
-    component = NormalizingTransform(
+    return NormalizingTransform(
         examples=channel(type=tfx.types.standard_artifacts.Examples),
         schema=channel(type=tfx.types.standard_artifacts.Schema),
+        **options,
     )
+
+
+def test_pinned_constants_that_are_replaced_are_another_cache_key(tmp_path: Path) -> None:
+    digests = []
+    for shift in (0, 1):
+        rows = [{**row, "pair": [row["pair"][0] + shift, row["pair"][1]]} for row in TRAIN]
+        constants_of(PLAN, rows).save(tmp_path / "constants.json")
+        digests.append(made(constants_from=str(tmp_path)).exec_properties["constants_digest"])
+        assert digests[-1] == NormalizationConstants.load(tmp_path).digest
+    assert digests[0] != digests[1]
+    with pytest.raises(DataError, match=r"No constants at .*Or state their constants_digest"):
+        made(constants_from=str(tmp_path / "nowhere"))
+    assert made(constants_from="gs://out/of/reach", constants_digest="ab").exec_properties["constants_digest"] == "ab"
+
+
+def test_a_cache_needs_to_know_the_code() -> None:
+    with pytest.raises(ConfigError, match="needs a code_digest"):
+        made(cache_dir="cache")
+
+
+def test_no_argument_grows_with_the_number_of_features() -> None:
+    """Kubeflow takes no argument of more than 128 KiB."""
+    component = made()
     assert len(json.dumps({name: str(value) for name, value in component.exec_properties.items()})) < 1000

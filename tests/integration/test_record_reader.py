@@ -4,12 +4,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
+from components.transform import record_reader
 from components.transform.read_ahead import ahead
-from components.transform.record_reader import parsed_batches
+from components.transform.record_reader import Records, parsed_batches
 from components.transform.work_units import work_units
 
 
@@ -20,21 +22,61 @@ def batches(folder: Path, lengths: list[int], batch_bytes: int, ending: str = ""
         for length in lengths:
             writer.write(b"x" * length)
     (unit,) = work_units([path])
-    return [tf.strings.length(texts).numpy().tolist() for texts in parsed_batches(unit, tf.identity, batch_bytes)]
+    found = list(parsed_batches(unit, tf.identity, batch_bytes))
+    assert all(batch.bytes == sum(16 + len(text) for text in batch.parsed.numpy()) for batch in found)
+    return [tf.strings.length(batch.parsed).numpy().tolist() for batch in found]
 
 
+def decoded(batch: list[int]) -> int:
+    return sum(batch) + 24 * len(batch)  # 24 of a text's own
+
+
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_rows_of_a_batch_follow_from_the_bytes(tmp_path: Path, ending: str) -> None:
-    found = batches(tmp_path, [976] * 1_000, 100_000, ending)
-    assert [len(batch) for batch in found] == [100] * 10  # 976 and 24 of a text's own
+class TestEveryKindOfFile:
+    """Also a compressed file that is too large for TensorFlow's reader, whose records may become any length."""
 
+    @pytest.fixture(autouse=True)
+    def _limit(self, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        if large:
+            monkeypatch.setattr(record_reader, "UNIT_BYTES", 1)
 
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_a_batch_that_turns_out_larger_is_cut(tmp_path: Path, ending: str) -> None:
-    lengths = [10] * 100 + [5_000] * 100 + [300_000] + [10] * 1_000
-    found = batches(tmp_path, lengths, 50_000, ending)
-    assert [length for batch in found for length in batch] == lengths
-    assert all(sum(batch) <= 100_000 or len(batch) == 1 for batch in found)
+    def test_rows_of_a_batch_follow_from_the_bytes(self, tmp_path: Path, ending: str) -> None:
+        found = batches(tmp_path, [976] * 1_000, 100_000, ending)
+        assert sum(map(len, found)) == 1_000
+        assert max(map(len, found)) == 100  # a text takes 24 bytes more, and 16 in the file
+        assert len(found) <= 21
+
+    @pytest.mark.parametrize("small", [10, 300])
+    def test_records_that_become_a_thousand_times_larger_make_no_larger_batch(
+        self, tmp_path: Path, ending: str, small: int
+    ) -> None:
+        lengths = [small] * 1_000 + [1_000 * small] * 20 + [small] * 500
+        found = batches(tmp_path, lengths, 50_000, ending)
+        assert [length for batch in found for length in batch] == lengths
+        assert all(decoded(batch) <= 50_000 or len(batch) == 1 for batch in found)
+
+    def test_records_that_become_smaller_are_not_read_one_by_one(self, tmp_path: Path, ending: str) -> None:
+        lengths = [60_000] * 3 + [10] * 6_000
+        found = batches(tmp_path, lengths, 50_000, ending)
+        assert [length for batch in found for length in batch] == lengths
+        assert all(decoded(batch) <= 50_000 or len(batch) == 1 for batch in found)
+        assert len(found) < 30
+
+    def test_records_of_a_megabyte(self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        held: list[int] = []
+        read = record_reader.serialized_batches
+
+        def spied(*arguments: Any) -> Iterator[Records]:
+            for records in read(*arguments):
+                held.append(records.bytes)
+                yield records
+
+        monkeypatch.setattr(record_reader, "serialized_batches", spied)
+        found = batches(tmp_path, [1_000_000] * 20, 4_000_000, ending)
+        assert sum(map(len, found)) == 20
+        assert max(map(decoded, found)) <= 4_000_000
+        assert max(held) <= 4_000_000  # so many are read at once, too
 
 
 def test_a_unit_without_records_has_no_batch(tmp_path: Path) -> None:

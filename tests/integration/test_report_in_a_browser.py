@@ -1,5 +1,6 @@
 """The report in headless Chromium: it sorts, filters, opens a feature, fits a phone, and logs no error."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -104,6 +105,15 @@ def test_a_row_opens_by_key_and_draws_raw_and_normalized(opened: Any) -> None:
     assert opened.find_elements("css selector", "tr.panel") == []
 
 
+def test_what_the_audit_compared_is_a_table_of_the_feature(opened: Any) -> None:
+    button = opened.find_element("css selector", "#table tbody tr[data-at='4'] button")
+    button.send_keys("\n")
+    table = opened.find_element("css selector", "tr.panel [aria-label='Audit: numbers compared'] table")
+    cells = [row.text.split() for row in table.find_elements("css selector", "tbody > tr")]
+    button.send_keys("\n")
+    assert cells[:2] == [["count", "28", "0"], ["mean", "1.5", "1.25", "0.25", *HOSTILE.split()]]
+
+
 def test_a_word_that_is_markup_is_drawn_as_it_is(opened: Any) -> None:
     opened.find_element("css selector", "#table tbody tr[data-at='1'] button").send_keys("\n")
     chart = opened.find_element("css selector", "tr.panel .chart")
@@ -140,6 +150,18 @@ def test_2000_features_are_sorted_and_searched_in_an_instant(opened: Any) -> Non
     taken = opened.execute_script(measure)
     print(taken)
     assert max(taken.values()) < 500  # milliseconds, with room for a busy machine
+
+
+def test_headings_skip_no_level_and_no_two_landmarks_have_one_name(opened: Any) -> None:
+    opened.execute_script("document.querySelector('#table tbody tr[data-at=\"3\"] button').click()")
+    levels = opened.execute_script("return [...document.querySelectorAll('h1,h2,h3,h4,h5')].map(h => +h.tagName[1])")
+    assert levels[0] == 1 and 3 in levels
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    named = opened.execute_script(
+        "return [...document.querySelectorAll('section, nav, [role=region]')]"
+        ".map(e => e.getAttribute('aria-labelledby') || e.getAttribute('aria-label'))"
+    )
+    assert len(named) > 5 and len(set(named)) == len(named)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

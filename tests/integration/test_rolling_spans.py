@@ -284,7 +284,7 @@ def test_input_splits_by_span_stay_the_output_splits_and_dates_are_spans(tmp_pat
             "learn": [2, 5],
             "judge": [2, 5, 3, 5],
         }
-        assert json.loads(artifact.get_string_custom_property("spans")) == [18263, 18264]
+        assert json.loads(artifact.get_string_custom_property("spans")) == ["2020-01-02", "2020-01-03"]
 
 
 def test_a_cache_behind_tf_io_gfile(tmp_path: Path) -> None:

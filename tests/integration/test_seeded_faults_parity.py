@@ -1,12 +1,14 @@
 """What ParityCheck must find, seeded one by one: each is named, and a right run is blessed."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 from graph_tables import constants_of, feature, plan_of, write_records
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -19,7 +21,7 @@ from tfx.utils import proto_utils
 from components import ConstantsArtifact, FrozenTransform, NormalizingTransform
 from components.errors import DataError
 from components.frozen.freeze import FrozenGraph
-from components.parity.check import check_parity
+from components.parity.check import Subject, check_parity
 from components.trainer.model import ModelSpec, build_model
 from components.trainer.serving import export
 from components.transform.executor import CONSTANTS, Executor
@@ -96,8 +98,6 @@ class Run:
         self.model({name: value for name, value in self.frozen(self._raw()).items() if name != "late"})
 
     def _raw(self) -> dict[str, Any]:
-        import tensorflow as tf
-
         return self.frozen.parse(tf.constant(list(tf.data.TFRecordDataset(self.file).as_numpy_iterator())[:3]))
 
     def exported(self, name: str, graph: FrozenGraph) -> str:
@@ -118,9 +118,10 @@ def model(run: Run) -> str:
 
 
 def check(run: Run, folder: Path, model: str, **changed: Any) -> Any:
-    options = {"frozen": run.frozen, "graph": run.graph, "rows": 40, "max_ulps": 1.0, **changed}
     schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
-    return check_parity(schema=schema, model=model, files=[run.file], folder=str(folder), **options)
+    parts = {"frozen": run.frozen, "graph": run.graph, **changed}
+    subject = Subject(schema=schema, model=model, files=[run.file], **parts)
+    return check_parity(subject, rows=40, max_ulps=1.0, folder=str(folder))
 
 
 def faults(verdict: Any) -> set[tuple[str, str]]:
@@ -153,7 +154,8 @@ def test_a_right_run_is_blessed_and_every_way_is_told(run: Run, model: str, tmp_
 
 
 def test_epsilon_on_the_serving_side_only(run: Run, tmp_path: Path) -> None:
-    assert faults(check(run, tmp_path, run.exported("epsilon", with_epsilon(run)))) == {("parity_serving", "y")}
+    found = faults(check(run, tmp_path, run.exported("epsilon", with_epsilon(run))))
+    assert found == {("parity_serving", "y"), ("older_graph", "")}
 
 
 def test_epsilon_on_the_trainer_s_side_only(run: Run, model: str, tmp_path: Path) -> None:
@@ -163,13 +165,26 @@ def test_epsilon_on_the_trainer_s_side_only(run: Run, model: str, tmp_path: Path
 
 def test_features_permuted_in_serving(run: Run, tmp_path: Path) -> None:
     found = faults(check(run, tmp_path, run.exported("permuted", permuted(run.frozen.graph))))
-    assert found == {("parity_serving", "x"), ("parity_serving", "y")}
+    assert found == {("parity_serving", "x"), ("parity_serving", "y"), ("older_graph", "")}
 
 
 def test_a_serving_signature_of_an_older_graph(run: Run, tmp_path: Path) -> None:
     older = frozen_graph(constants_of(PLAN, rows(2)))
     found = faults(check(run, tmp_path, run.exported("older", older)))
     assert found >= {("older_graph", ""), ("parity_serving", "x"), ("parity_serving", "y")}
+
+
+def test_a_serving_signature_of_another_graph_with_the_same_constants(run: Run, tmp_path: Path) -> None:
+    """The scores are the right ones to the bit, but no analysis of this run made the graph that gives them."""
+    other = tf.compat.v1.GraphDef.FromString(run.frozen.graph.graph_def.SerializeToString())
+    other.node.add(name="of_another_release", op="NoOp")
+    model = run.exported("other", dataclasses.replace(run.frozen.graph, graph_def=other))
+    verdict = check(run, tmp_path, model)
+    assert faults(verdict) == {("older_graph", "")}
+    (finding,) = verdict.findings
+    carried = hashlib.sha256(Path(model, "assets", "frozen_transform.pb").read_bytes()).hexdigest()
+    mine = hashlib.sha256(Path(run.graph, "frozen_transform.pb").read_bytes()).hexdigest()
+    assert carried in finding.message and mine in finding.message
 
 
 def test_a_transform_function_of_other_rows(run: Run, model: str, tmp_path: Path) -> None:

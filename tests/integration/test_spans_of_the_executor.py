@@ -33,7 +33,7 @@ def test_large_spans_are_measured_on_beam_with_the_same_bits(tmp_path: Path, mon
             beam_pipeline_args=[RUNNER], tmp_dir=str(tmp_path / "temp"), unique_id=name
         )
         properties = {CACHE_DIR: str(tmp_path / name), CACHE_BYTES: 1 << 20, CODE_DIGEST: "code"}
-        return Executor(context)._statistics(groups, PLAN, properties).to_bytes()
+        return Executor(context)._measured(groups, PLAN, properties).statistics.to_bytes()
 
     here = statistics("here")
     assert on_beam == []

@@ -1,7 +1,7 @@
 """A window's statistics are those of a full analysis, bit for bit, whatever came and went before."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from components.cache.shelf import CacheOptions
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.table_statistics import TableStatistics
+from components.transform.measured import Measured
 from components.transform.span_statistics import statistics_of
 
 PLAN = FeaturePlan((Feature("x", "z_score", "float32", (), True), Feature("y", "label", "int64", (), True)))
@@ -20,9 +21,9 @@ SPAN = st.lists(ROW, max_size=6)
 WINDOW = st.dictionaries(st.integers(0, 5), SPAN, min_size=1, max_size=6)
 
 
-def measured(rows: Sequence[tuple[float, int]]) -> TableStatistics:
+def measured(rows: Sequence[tuple[float, int]]) -> Measured:
     columns = [np.array([x for x, _ in rows], np.float32), np.array([y for _, y in rows], np.int64)]
-    return TableStatistics.of(PLAN, columns)
+    return Measured(TableStatistics.of(PLAN, columns))
 
 
 def rows_in(file: str) -> list[tuple[float, int]]:
@@ -46,18 +47,17 @@ def test_a_window_is_what_a_full_analysis_gives(
                 groups[str(span)] = order.sample([str(file) for file in files], 2)
             asked: list[str] = []
 
-            def measure(missing: Mapping[str, Sequence[str]], asked: list[str] = asked) -> dict[str, TableStatistics]:
-                asked += missing
-                return {
-                    span: measured([row for file in files for row in rows_in(file)]) for span, files in missing.items()
-                }
+            def measure(files: Sequence[str], asked: list[str] = asked) -> Measured:
+                asked.append(Path(files[0]).name.split("-")[1])
+                return measured([row for file in files for row in rows_in(file)])
 
             found = statistics_of(groups, PLAN, measure, CacheOptions(f"{folder}/cache", limit), "code")
-            assert found.statistics.to_bytes() == measured([row for rows in window.values() for row in rows]).to_bytes()
+            everything = measured([row for rows in window.values() for row in rows])
+            assert found.statistics.to_bytes() == everything.statistics.to_bytes()
             assert list(found.measured) == asked
             assert sorted([*found.measured, *found.reused]) == sorted(groups)
             contents = {span: str(sorted(str(window[int(span)][part::2]) for part in (0, 1))) for span in groups}
             if limit == 1 << 20:
-                assert {contents[span] for span in found.reused} <= seen
                 assert not {contents[span] for span in found.measured} & seen
-            seen |= set(contents.values())
+                seen |= {contents[span] for span in found.measured}
+                assert {contents[span] for span in found.reused} <= seen

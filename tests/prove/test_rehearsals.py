@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 3600
 BACKENDS = pytest.mark.parametrize(("mode", "suffix"), [("vertex", "json"), ("kfp", "yaml")])
 # After a blessed model, the drift gate and the Evaluator of Vertex AI compare with it: another input.
-COMPARES_WITH_BLESSED = {"DriftGate", "Evaluator", "Pusher"}
+COMPARES_WITH_BLESSED = {"DriftGate", "Evaluator", "Pusher", "RunReport"}
 RESOLVERS = {"LatestBlessedModel-model-blessing-resolver", "LatestBlessedModel-model-resolver"}
 
 

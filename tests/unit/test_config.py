@@ -309,7 +309,7 @@ WRONG = {
     "beam mode": (with_key("beam", 'running_mode = "fast"'), "beam: running_mode must be one of 'in_memory'"),
     "workers in memory": (with_key("beam", "workers = 2"), "beam.workers = 2 needs beam.running_mode"),
     "fanout negative": (with_key("beam", "fanout = -1"), "beam.fanout must be at least 0"),
-    "audit of nothing": (with_key("audit", "sample_bytes = 0"), "audit.sample_bytes must be at least 1"),
+    "audit of less than nothing": (with_key("audit", "sample_bytes = -1"), "audit.sample_bytes and audit.seed must be"),
     "cache negative": (with_key("cache", "max_bytes = -1"), "cache.max_bytes must be at least 0"),
     "no TOML": ("[pipeline\nname = 3", "not valid TOML"),
     "a key twice": (with_key("trainer", "epochs = 1\nepochs = 2"), "not valid TOML"),

@@ -231,6 +231,35 @@ def test_an_edited_file_is_refused(change: Callable[[Any], None]) -> None:
         NormalizationConstants.from_json(edited(change), "c.json")
 
 
+BESIDE_THE_VALUES: dict[str, Callable[[Any], None]] = {
+    "rows": lambda table: table.update(rows=7),
+    "policy of the plan": lambda table: table["plan"][0].update(clip=3.0),
+    "ignored feature of the plan": lambda table: table["plan"][1].update(name="j"),
+    "a frozen graph": lambda table: table.update(frozen_graph_sha256="ab" * 32),
+    "spans": lambda table: table.update(spans=["1"]),
+    "a key of nobody": lambda table: table.update(colour="red"),
+    "checksum": lambda table: table.update(content_sha256="0" * 64),
+    "checksum of no text": lambda table: table.update(content_sha256=None),
+}
+
+
+@pytest.mark.parametrize("change", BESIDE_THE_VALUES.values(), ids=BESIDE_THE_VALUES)
+def test_a_file_edited_beside_its_values_is_refused(change: Callable[[Any], None]) -> None:
+    with pytest.raises(DigestError, match=r"c\.json states content_sha256"):
+        NormalizationConstants.from_json(edited(change), "c.json")
+
+
+def test_a_file_of_an_earlier_release_has_no_checksum_and_still_loads() -> None:
+    text = edited(lambda table: table.pop("content_sha256"))
+    assert NormalizationConstants.from_json(text).digest == constants_of().digest
+
+
+def test_another_writer_may_write_a_whole_number_without_its_fraction() -> None:
+    text = constants_of().to_json()
+    assert " 1.0," in text
+    assert NormalizationConstants.from_json(text.replace(" 1.0,", " 1,")).digest == constants_of().digest
+
+
 def test_an_untouched_file_that_went_through_another_json_writer_is_accepted() -> None:
     text = json.dumps(json.loads(constants_of().to_json()), indent=None, sort_keys=True, ensure_ascii=False)
     assert NormalizationConstants.from_json(text).digest == constants_of().digest
@@ -262,9 +291,10 @@ def test_what_holds_no_constants_of_this_version_is_a_data_error(text: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_another_format_version_is_named() -> None:
-    with pytest.raises(DataError, match=r"format_version 2; this version reads 1"):
-        NormalizationConstants.from_json('{"format_version": 2}')
+@pytest.mark.parametrize("version", ["2", "true", "1.0"])
+def test_another_format_version_is_named(version: str) -> None:
+    with pytest.raises(DataError, match=rf"format_version {json.loads(version)!r}; this version reads 1"):
+        NormalizationConstants.from_json(edited(lambda table: table.update(format_version=json.loads(version))))
 
 
 def test_the_digest_is_the_same_in_another_process() -> None:

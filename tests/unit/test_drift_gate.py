@@ -103,7 +103,10 @@ def test_a_key_of_few_rows_is_not_judged_and_one_of_many_is() -> None:
 
 
 def test_features_on_one_side_are_named() -> None:
-    found = find_drift(compare(set_of(number("a")), set_of(number("b"))), Limits())
+    comparison = compare(set_of(number("a")), set_of(number("b")))
+    named = [finding.message for finding in find_drift(comparison, Limits(), ("A.json", "B.json"))]
+    assert named == ["A.json has it and B.json does not.", "B.json has it and A.json does not."]
+    found = find_drift(comparison, Limits())
     assert [(finding.fault, finding.feature) for finding in found] == [("feature_gone", "a"), ("feature_added", "b")]
 
 

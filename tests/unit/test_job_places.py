@@ -82,6 +82,8 @@ def test_a_path_of_this_machine_is_refused_unless_it_is_said_where_the_steps_fin
         defaults.data_place(config, {})
     with pytest.raises(ConfigError, match=r"a path that only this machine has.*--param schema="):
         defaults.schema_place(config, {})
+    with pytest.raises(ConfigError, match=r"--param data_path=.*--param schema="):
+        defaults.input_places(config, {})
     assert defaults.data_place(config, {"data_path": "/mnt/x.csv"}) == "/mnt/x.csv"
     assert defaults.schema_place(config, {"schema": "/mnt/s.pbtxt"}) == "/mnt/s.pbtxt"
     with pytest.raises(ConfigError, match="must be a URI or an absolute path"):

@@ -91,6 +91,15 @@ def test_bytes_that_are_no_text_can_be_written() -> None:
     assert b"lone \\udc80" in page.encode("utf-8", "backslashreplace")
 
 
+def test_numbers_that_a_check_compared_are_a_table_of_the_feature() -> None:
+    of_f1 = next(f for f in data_of(render(run(5)))["features"] if f["name"] == "f1")
+    ((check, headings, rows),) = of_f1["numbers"]
+    assert check == "Audit"
+    assert headings[:5] == ["", "stated", "tolerance", "statistics gen", "difference"]
+    assert [row[:5] for row in rows[:2]] == [["count", "28", "0", "", ""], ["mean", "1.5", "", "1.25", "0.25"]]
+    assert of_f1["measured"] == [["Audit", [["ulp", "1"]]]]
+
+
 def test_a_fault_is_told_with_its_feature() -> None:
     page = render(run(5))
     assert "1 fault" in page

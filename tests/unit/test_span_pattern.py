@@ -125,6 +125,33 @@ def test_a_window_counts_the_spans_of_all_patterns_and_names_the_bounds_that_hol
         window_files(patterns, Window(0, 7, 9))
 
 
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (("day-1/a.csv", "day-01/b.csv"), "day-{SPAN}/*.csv"),
+        (("day-1/v2/a.csv", "day-1/v02/b.csv"), "day-{SPAN}/v{VERSION}/*.csv"),
+        (("day-1/v1/a.csv", "day-01/v2/b.csv"), "day-{SPAN}/v{VERSION}/*.csv"),
+    ],
+)
+def test_one_span_written_in_two_ways_is_an_error_that_names_both(
+    tmp_path: Path, names: tuple[str, str], pattern: str
+) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(DataError, match=r"are one span, written .* Rename one") as caught:
+        files_of_spans(f"{tmp_path}/{pattern}")
+    assert all(f"{tmp_path}/{name}" in str(caught.value) for name in names)
+
+
+def test_spans_that_are_dates_are_named_by_dates(tmp_path: Path) -> None:
+    touch(tmp_path, "2013-01-01.csv", "2013-01-02.csv")
+    with pytest.raises(
+        DataError, match=r"no span from 2013-02-01 to 2013-02-28\. Choose between 2013-01-01 and 2013-01-02"
+    ):
+        window_files([f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.csv"], window_of(bounds=("2013-02-01", "2013-02-28")))
+    names = [span_file_name(15_706, 0, 1), span_file_name(15_705, 0, 1)]
+    assert list(files_by_span(names, dated=True)) == ["2012-12-31", "2013-01-01"]
+
+
 def test_files_of_a_split_are_grouped_by_the_span_in_their_name() -> None:
     names = [span_file_name(12, 0, 2), span_file_name(12, 1, 2), span_file_name(123456, 0, 1), span_file_name(3, 0, 1)]
     assert names[0] == "span-00012-data_tfrecord-00000-of-00002.gz"

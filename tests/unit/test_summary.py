@@ -8,6 +8,8 @@ from rich.console import Console
 
 from components.constants import FeatureConstants, NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
+from components.provenance import Provenance
+from components.span_counters import SpanCounters
 from pipeline.run_result import RunResult, as_json
 from pipeline.summary import print_summary
 
@@ -40,6 +42,9 @@ RESULT = RunResult(
     peak_bytes=3 * 2**29,
     report="/r/report.html",
 )
+
+
+ANALYSIS = SpanCounters(("2013-01-30",), ("2013-01-28", "2013-01-29"), 57_123, 114_000, 2)
 
 
 def printed(result: RunResult) -> str:
@@ -88,6 +93,7 @@ def test_the_json_object_has_the_agreed_keys_and_no_nan() -> None:
         "metrics": {"mae": 1.5, "baseline_mae": None},
         "model": "/r/serving/1",
         "report": "/r/report.html",
+        "analysis": None,
         "transform_graph": "/r/graph",
         "log": "/r/logs/1.log",
         "seconds": {"Transform": 12.346, "Trainer": 40.0},
@@ -100,3 +106,37 @@ def test_a_part_that_is_not_known_is_left_out(metrics: dict[str, float]) -> None
     text = printed(dataclasses.replace(RESULT, constants=None, transform_graph=None, metrics=metrics))
     assert "distance" not in text
     assert ("Evaluation" in text) == bool(metrics)
+
+
+def test_the_spans_of_a_window_and_what_of_them_was_read() -> None:
+    spans = ("2013-01-28", "2013-01-29", "2013-01-30")
+    windowed = constants().with_provenance(Provenance(spans=spans))
+    text = printed(dataclasses.replace(RESULT, constants=windowed, analysis=ANALYSIS))
+    assert (
+        "spans            3, 2013-01-28 to 2013-01-30: 1 read (57,123 bytes), 2 from the cache (114,000 bytes), "
+        "2 cache entries evicted\n" in text
+    )
+    assert "spans  " not in printed(dataclasses.replace(RESULT, analysis=ANALYSIS))  # data without spans
+
+
+def test_the_object_for_machines_says_what_was_read() -> None:
+    assert as_json(RESULT)["analysis"] is None
+    found = as_json(dataclasses.replace(RESULT, analysis=ANALYSIS))["analysis"]
+    assert json.loads(json.dumps(found)) == {
+        "measured": ["2013-01-30"],
+        "reused": ["2013-01-28", "2013-01-29"],
+        "bytes_measured": 57_123,
+        "bytes_reused": 114_000,
+        "entries_evicted": 2,
+    }
+
+
+def test_counters_come_back_from_an_artifacts_properties() -> None:
+    class Artifact(dict[str, object]):
+        set_int_custom_property = set_string_custom_property = dict.__setitem__
+
+    artifact = Artifact()
+    ANALYSIS.write(artifact)
+    assert artifact["spans_measured"] == '["2013-01-30"]' and artifact["bytes_measured"] == 57_123
+    assert SpanCounters.of(artifact) == ANALYSIS
+    assert SpanCounters.of({"digest": "ab"}) is None

@@ -1,12 +1,12 @@
-"""The constants that a run is compared with: those in a model, a transform graph, a folder or a file."""
+"""The constants in a model, a transform graph, a folder or a file."""
 
 import tensorflow as tf
 
 from components.constants import FILE_NAME, IN_A_MODEL, NormalizationConstants
-from components.frozen import FrozenTransform
+from components.frozen.transform import FrozenTransform
 
 
-def baseline_constants(where: str) -> NormalizationConstants:
+def stored_constants(where: str) -> NormalizationConstants:
     """Reads a constants file (``*.json``), a folder with one, a model with one among its assets, or a graph.
 
     Raises:
