@@ -1,6 +1,8 @@
 """The configuration's task and thresholds -> what the Evaluator computes and demands."""
 
-import tensorflow_model_analysis as tfma
+# Not from the top of the package: from version 0.52 on these are there only once TFX has put them there.
+from tensorflow_model_analysis.constants import TF_GENERIC
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.feature_plan import Feature
 from components.trainer.serving import EVALUATION_LABEL
@@ -19,7 +21,7 @@ _CLASS_OF_METRIC = {
 
 def eval_config(
     task: Task, label: Feature, thresholds: tuple[Threshold, ...], weight: Feature | None = None
-) -> tfma.EvalConfig:
+) -> config_pb2.EvalConfig:
     """Metrics of the task over the whole evaluation split, with the thresholds as they are.
 
     A numeric label is read from the raw examples; a text label by the model's own ``transform_label`` signature. Rows
@@ -27,22 +29,24 @@ def eval_config(
     """
     by_metric = {threshold.metric: threshold for threshold in thresholds}
     metrics = [
-        tfma.MetricConfig(class_name=_CLASS_OF_METRIC[task, name], threshold=metric_threshold(by_metric.get(name)))
+        config_pb2.MetricConfig(
+            class_name=_CLASS_OF_METRIC[task, name], threshold=metric_threshold(by_metric.get(name))
+        )
         for name in METRICS_OF_TASK[task]
     ]
     is_text = label.dtype == "bytes"
-    model = tfma.ModelSpec(
-        model_type=tfma.TF_GENERIC,
+    model = config_pb2.ModelSpec(
+        model_type=TF_GENERIC,
         signature_name="serving_default",
         prediction_key="scores",
         label_key=EVALUATION_LABEL if is_text else label.name,
         preprocessing_function_names=["transform_label"] if is_text else [],
         example_weight_key=weight.name if weight is not None else "",
     )
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[model],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=[_counted(), *metrics])],
+        slicing_specs=[config_pb2.SlicingSpec()],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[_counted(), *metrics])],
     )
 
 
@@ -51,27 +55,29 @@ def class_of_metric(metric: str) -> frozenset[str]:
     return frozenset(name for (_, known), name in _CLASS_OF_METRIC.items() if known == metric)
 
 
-def _counted() -> tfma.MetricConfig:
+def _counted() -> config_pb2.MetricConfig:
     """TFMA blesses no model without any threshold; this one asks for a row to evaluate on."""
-    at_least_one = tfma.GenericValueThreshold(lower_bound={"value": 1})
-    return tfma.MetricConfig(class_name="ExampleCount", threshold=tfma.MetricThreshold(value_threshold=at_least_one))
+    at_least_one = config_pb2.GenericValueThreshold(lower_bound={"value": 1})
+    return config_pb2.MetricConfig(
+        class_name="ExampleCount", threshold=config_pb2.MetricThreshold(value_threshold=at_least_one)
+    )
 
 
-def metric_threshold(threshold: Threshold | None) -> tfma.MetricThreshold | None:
+def metric_threshold(threshold: Threshold | None) -> config_pb2.MetricThreshold | None:
     """A threshold as TFMA takes it."""
     if threshold is None:
         return None
     value = change = None
     if threshold.min is not None:
-        value = tfma.GenericValueThreshold(lower_bound={"value": threshold.min})
+        value = config_pb2.GenericValueThreshold(lower_bound={"value": threshold.min})
     if threshold.max is not None:
-        value = tfma.GenericValueThreshold(upper_bound={"value": threshold.max})
+        value = config_pb2.GenericValueThreshold(upper_bound={"value": threshold.max})
     if threshold.max_drop is not None:
         lower_is_better = threshold.metric in LOWER_IS_BETTER
-        change = tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.LOWER_IS_BETTER
+        change = config_pb2.GenericChangeThreshold(
+            direction=config_pb2.MetricDirection.LOWER_IS_BETTER
             if lower_is_better
-            else tfma.MetricDirection.HIGHER_IS_BETTER,
+            else config_pb2.MetricDirection.HIGHER_IS_BETTER,
             absolute={"value": threshold.max_drop if lower_is_better else -threshold.max_drop},
         )
-    return tfma.MetricThreshold(value_threshold=value, change_threshold=change)
+    return config_pb2.MetricThreshold(value_threshold=value, change_threshold=change)

@@ -51,15 +51,15 @@ def evaluation_facts(evaluation_uri: str, metrics: Mapping[str, float] | None = 
 def required_bounds(evaluation_uri: str) -> dict[str, str]:
     """What the Evaluator's configuration requires, in words, by flat name; empty for an artifact without one."""
     import tensorflow as tf
-    import tensorflow_model_analysis as tfma
     from google.protobuf import json_format
+    from tensorflow_model_analysis.proto import config_pb2
 
     path = f"{evaluation_uri.rstrip('/')}/{_CONFIG_FILE}"
     if not tf.io.gfile.exists(path):
         return {}
     with tf.io.gfile.GFile(path) as file:
         table = json.loads(file.read())
-    config = json_format.ParseDict(table["evalConfig"], tfma.EvalConfig(), ignore_unknown_fields=True)
+    config = json_format.ParseDict(table["evalConfig"], config_pb2.EvalConfig(), ignore_unknown_fields=True)
     found = {}
     for metric in (metric for spec in config.metrics_specs for metric in spec.metrics):
         name = _WORD.sub("_", metric.class_name).lower()

@@ -204,7 +204,7 @@ def _set_training(name: str) -> Callable[[Properties, Any, Mapping[str, str]], N
 
 def _set_threshold(properties: Properties, name: str, value: float) -> None:
     from google.protobuf import json_format
-    from tensorflow_model_analysis import EvalConfig
+    from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
     from pipeline.evaluator_config import class_of_metric, metric_threshold
 

@@ -202,6 +202,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.parity.component": ("apache_beam", "tensorflow", "tensorflow_transform", "tfx", "tfx_bsl"),
     "components.trainer.input_data": ("tensorflow",),
     "components.trainer.sound_images": ("tensorflow",),
+    "components.trainer.augmentation": ("tensorflow",),
     "components.frozen.image_header": ("tensorflow",),
     "components.trainer.keras_export": ("keras", "tensorflow"),
     "components.trainer.streams": ("tensorflow",),
