@@ -1,5 +1,6 @@
 """Raw tf.Examples -> normalized batches: one parallel map that parses and normalizes whole batches."""
 
+import functools
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -142,6 +143,8 @@ def _damages(files: list[str], frozen: FrozenTransform) -> list[Damage]:
 
 def batches_at_once(frozen: FrozenTransform, batch_size: int) -> int:
     """As many batches as TensorFlow likes, but of images no more than are allowed: decoding uses all cores for one."""
+    if not frozen.plan.images:
+        return tf.data.AUTOTUNE
     constants = [frozen.constants[feature.name] for feature in frozen.plan.images]
     samples = sum(int(found.count.sum()) for found in constants) / max(1, frozen.constants.rows)
     size = batch_size * samples * tf.float32.size
@@ -153,11 +156,13 @@ def _model_batch(frozen: FrozenTransform, batch_size: int) -> Any:
     label, weight = frozen.plan.label, frozen.plan.weight
     # Images of one size: a batch of several has no others.
     of_one_size = batch_size > 1 or all(feature.image and feature.image.size for feature in frozen.plan.images)
-    compiled = of_one_size and bool(tf.test.is_built_with_xla())
+    transform: Any = frozen
+    if frozen.plan.images and of_one_size and tf.test.is_built_with_xla():
+        transform = functools.partial(frozen, compiled=True)
 
     @tf.autograph.experimental.do_not_convert
     def model_batch(serialized: tf.Tensor) -> Any:
-        features = frozen(frozen.parse(serialized), compiled=compiled)
+        features = transform(frozen.parse(serialized))
         for tensor in features.values():
             if isinstance(tensor, tf.Tensor):
                 tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])

@@ -182,7 +182,7 @@ def test_files_are_sorted_within_each_pattern(tmp_path: Path) -> None:
 
 
 def test_an_unknown_engine_and_a_bad_schema_are_errors(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'in_process' or 'beam' but is 'flink'"):
+    with pytest.raises(ConfigError, match="'in_process', 'beam' or 'spark' but is 'flink'"):
         analyze(file, PROTO, engine="flink")  # type: ignore[arg-type]
     with pytest.raises(SchemaError):
         analyze(file, tmp_path / "none.pbtxt")
