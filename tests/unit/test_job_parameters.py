@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import schemas
 from components.errors import ConfigError
 from pipeline.config import PipelineConfig, load_config
 from pipeline.kubeflow.job import with_constant, with_driver, with_parameters, with_steps
@@ -81,7 +82,7 @@ def test_a_window_and_bounds_at_once_are_an_error() -> None:
 
 def test_a_packaged_schema_is_found_where_the_package_is_installed() -> None:
     place = "package:schemas/flights.pbtxt"
-    expected = str(REPOSITORY / "schemas" / "flights.pbtxt")
+    expected = str(Path(str(schemas.__file__)).parent / "flights.pbtxt")
     assert applied({"schema_file": ""}, {"schema": place}, {})["schema_file"] == expected
     assert options(applied(EXAMPLE_GEN, {"schema": place}, {}))["schema_uri"] == expected
     assert applied({"schema_file": ""}, {"schema": "gs://b/s.pbtxt"}, {})["schema_file"] == "gs://b/s.pbtxt"

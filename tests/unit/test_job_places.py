@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import schemas
 from components.errors import ConfigError, DataError
 from pipeline.cli import main
 from pipeline.config import KubeflowSection, PipelineConfig, load_config
@@ -73,6 +74,8 @@ def config_at(folder: Path, **data: str) -> PipelineConfig:
 def test_a_bundled_data_set_and_a_packaged_schema_are_everywhere() -> None:
     config = load_config(FLIGHTS)
     assert defaults.data_place(config, {}) == "bundled:flights_small"
+    installed = str(Path(str(schemas.__file__)).parent / "flights.pbtxt")
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, schema=installed))
     assert defaults.schema_place(config, {}) == "package:schemas/flights.pbtxt"
 
 
