@@ -83,6 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python": platform.python_version(),
         "packages": versions(),
         "left_out": left_out,
+        "empty": [
+            *(f"{way} beyond {most:,.0f} values (minutes a run)" for way, most in values.items()),
+            *(f"{way} beyond {most:,} features (over 15 minutes of tracing)" for way, most in columns.items()),
+        ],
         "cases": [
             measured(
                 rows,

@@ -82,7 +82,7 @@ def write_constants(artifact: Any, constants: NormalizationConstants) -> None:
     artifact.set_string_custom_property("digest", constants.digest)
     artifact.set_int_custom_property("rows", constants.rows)
     artifact.set_int_custom_property("features", len(constants))
-    for name in ("source", "source_digest"):  # of pinned constants
+    for name in ("source", "source_digest", "source_schema_digest", "source_code_version"):  # of pinned constants
         if value := getattr(constants.provenance, name):
             artifact.set_string_custom_property(name, value)
 

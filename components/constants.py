@@ -91,7 +91,7 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "the text given") -> "NormalizationConstants":
-        """Reads what ``to_json`` wrote, same bits; also a text of an earlier release, without ``content_sha256``.
+        """Reads what ``to_json`` wrote, same bits.
 
         Raises:
           DataError: not such a JSON text, or another format version.
@@ -123,10 +123,10 @@ class NormalizationConstants(Mapping[str, FeatureConstants]):
                 f"{source} states digest {stated} but its values have {constants.digest}. "
                 "It was edited or damaged: analyse again."
             )
-        if CHECKSUM in table and table[CHECKSUM] != (found := content_sha256(text)):
+        if table.get(CHECKSUM) != (found := content_sha256(text)):
             raise DigestError(
-                f"{source} states {CHECKSUM} {table[CHECKSUM]!r}, but its content has {found}: something beside the "
-                "values was edited or damaged, such as the plan or the rows. Analyse again."
+                f"{source} states {CHECKSUM} {table.get(CHECKSUM)!r}, but its content has {found}: something "
+                "beside the values was edited or damaged, such as the plan or the rows. Analyse again."
             )
         return constants
 

@@ -10,11 +10,12 @@ class Provenance:
     """What is known of how constants were made; an empty field is not known.
 
     Attributes:
-      schema_digest: hex SHA-256 of the schema that the analysis followed.
-      code_version: of the code that computed them: a release, or a digest.
+      schema_digest: hex SHA-256 of the schema that the analysis, or the graph of pinned constants, follows.
+      code_version: of the code that computed them, or built that graph: a release, or a digest.
       spans: of the data, as their folders name them, in order.
       source: the place that pinned constants were taken from; empty for those of an analysis.
       source_digest: the digest of the constants at that place.
+      source_schema_digest, source_code_version: what these state of themselves.
     """
 
     schema_digest: str = ""
@@ -22,6 +23,8 @@ class Provenance:
     spans: tuple[str, ...] = ()
     source: str = ""
     source_digest: str = ""
+    source_schema_digest: str = ""
+    source_code_version: str = ""
 
     def to_table(self) -> dict[str, Any]:
         """The known fields, for a JSON object."""

@@ -115,9 +115,14 @@ class RowsRead:
         try:
             with tf.io.gfile.GFile(path) as file:
                 table = json.loads(file.read())
-            if table["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format_version {table['format_version']!r}, not {FORMAT_VERSION}")
+            version = table["format_version"]
+            if type(version) is not int or version != FORMAT_VERSION:  # to Python, True and 1.0 are 1
+                raise ValueError(f"format_version {version!r}, not {FORMAT_VERSION}")
             read = cls(tuple(table["splits"]), tuple(UnitRows(**unit) for unit in table["units"]))
+            for unit in read.units:
+                counts = (unit.offset, unit.rows, unit.bytes, 0 if unit.end is None else unit.end)
+                if not all(type(count) is int and count >= 0 for count in counts):
+                    raise ValueError(f"{unit}, whose counts are not all whole and at least 0")
             if read.rows != table["rows"]:
                 raise ValueError(f"units of {read.rows} rows, not of the stated {table['rows']}")
         except tf.errors.NotFoundError:

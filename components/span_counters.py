@@ -16,7 +16,8 @@ class SpanCounters:
       measured: spans whose records were read.
       reused: spans whose statistics came from the cache.
       bytes_measured, bytes_reused: of the files behind each, as they are stored.
-      entries_evicted: cache entries that were taken away in the end, to keep the cache within its bound.
+      entries_evicted: cache entries that were taken away in the end, to keep the cache within its bound; of a whole run
+        those of its ingestion, too.
     """
 
     measured: tuple[str, ...]
@@ -41,6 +42,12 @@ class SpanCounters:
         measured, reused = (tuple(json.loads(properties[name])) for name in ("spans_measured", "spans_reused"))
         counts = (int(properties[name]) for name in ("bytes_measured", "bytes_reused", "entries_evicted"))
         return cls(measured, reused, *counts)
+
+    def after(self, ingestion: Mapping[str, Any]) -> "SpanCounters":
+        """With the entries that left before, at ingestion, by the properties of its examples."""
+        return dataclasses.replace(
+            self, entries_evicted=self.entries_evicted + int(ingestion.get("entries_evicted", 0))
+        )
 
     def sentence(self, made: Provenance) -> str:
         """For a person, such as ``28, 2013-01-03 to 2013-01-30: 1 read (57,123 bytes), 27 from the cache (...)``."""

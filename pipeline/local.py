@@ -70,6 +70,8 @@ def run(
     folder = (root or DEFAULT_ROOT / config.pipeline.name).absolute()
     plan = inputs.checked_plan(config)
     inputs.check_data_exists(config.data)
+    if "://" not in config.transform.constants:
+        inputs.pinned_constants(config, plan)
     model_digest(config.trainer.model)
     with session(folder, display_of) as held:
         held.display.note(f"Run folder {folder}\nLog {held.log.path}")

@@ -85,6 +85,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
     evaluation = first_artifact(results, "ModelEvaluation")
     examples = first_artifact(results, "Examples")
     analysed = first_artifact(results, "tfxnorm.NormalizationConstants")
+    analysis = None if analysed is None else SpanCounters.of(analysed.properties)
     metrics: dict[str, float] = {}
     if evaluation is not None:
         metrics.update(read_metrics(evaluation.uri))
@@ -103,7 +104,7 @@ def collect(results: "Mapping[str, NodeResult]", plan: FeaturePlan, task: str, l
         cached=[name for name, result in results.items() if result.state == "cached"],
         left_out=int(examples.properties.get(ROWS_LEFT_OUT, 0)) if examples is not None else 0,
         peak_bytes=peak_bytes(),
-        analysis=None if analysed is None else SpanCounters.of(analysed.properties),
+        analysis=analysis.after(examples.properties) if analysis is not None and examples is not None else analysis,
     )
 
 

@@ -30,11 +30,12 @@ def _keras_adapt(rows: Rows, _: Path) -> Work:
         """In the place of a FrozenTransform, so that the pipeline is that of our trainer: parses and stacks."""
 
         plan = types.SimpleNamespace(label=None, weight=None, images=())
+        constants = types.SimpleNamespace(rows=1)
 
         def parse(self, serialized: Any) -> Any:
             return tf.io.parse_example(serialized, rows.spec)
 
-        def __call__(self, raw: Any) -> Any:
+        def __call__(self, raw: Any, **_: Any) -> Any:
             return {"rows": tf.stack([raw[name] for name in rows.names], axis=1)}
 
     def dataset() -> Any:

@@ -1,6 +1,6 @@
 """docs/performance.md and its plot, from the report of benchmarks/analysis.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,11 @@ def as_page(report: Mapping[str, Any], plot: str) -> str:
         "```",
         "",
         f"{report['cores']} cores, Python {report['python']}, {versions}.",
-        f"Runs of each way: {report['repeats']}, taking turns, each in a process of its own; medians. Every way found",
+        f"{_runs(report['repeats'])} Every way found",
         "the same means and variances: ours and in_process to the bit, the others within 1e-6, but Keras, which",
         "accumulates in float32, within 1e-5 (relative; a mean to sigma where that is larger).",
         "CPU seconds are user and system, of all threads and children.",
+        *([f"Empty cells were not run, for their time: {'; '.join(report['empty'])}."] if report["empty"] else []),
         "",
         "| way | what it does |",
         "| --- | --- |",
@@ -62,6 +63,12 @@ def as_page(report: Mapping[str, Any], plot: str) -> str:
     lines += ["", "## CPU seconds of each way / ours", "", *_ratios(cases, "ratios")]
     lines += ["", "## The same with the imports of both", "", *_ratios(cases, "process_ratios")]
     return "\n".join([*lines, ""])
+
+
+def _runs(repeats: int) -> str:
+    if repeats == 1:
+        return "One run of each way, in a process of its own: no figure says how much it varies."
+    return f"Runs of each way: {repeats}, taking turns, each in a process of its own; medians."
 
 
 def _ways(cases: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -100,7 +107,7 @@ def _ratios(cases: Sequence[Mapping[str, Any]], which: str) -> list[str]:
 
 
 def _in_short(report: Mapping[str, Any]) -> list[str]:
-    """What was wanted of 20 features, and what came out; a line for each that was measured."""
+    """What was wanted, and what came out; a line for each that was measured. Of 20 features where nothing is said."""
     by_rows = {case["rows"]: case["ratios"] for case in report["cases"] if case["features"] == 20}
     first, last = report["peak_growth_rows"]
     growth = report["peak_growth"].get("ours")
@@ -108,6 +115,7 @@ def _in_short(report: Mapping[str, Any]) -> list[str]:
         ("stock / ours, 1,000,000 x 20", "at least 6", by_rows.get(1_000_000, {}).get("stock_over_ours")),
         ("stock / ours, 50,000 x 20", "at least 3", by_rows.get(50_000, {}).get("stock_over_ours")),
         ("ours / floor, CPU seconds for each row more", "at most 1.5", report["ratios"]["ours_over_floor"]),
+        *_over_floor(report["cases"]),
         ("keras_adapt / ours, 1,000,000 x 20", "at least 5", by_rows.get(1_000_000, {}).get("keras_adapt_over_ours")),
         ("keras_per_element / ours, 1,000,000 x 20", "", by_rows.get(1_000_000, {}).get("keras_per_element_over_ours")),
         ("exponent of cost over rows, fixed cost taken off", "0.95 to 1.05", report["exponent"]),
@@ -115,6 +123,15 @@ def _in_short(report: Mapping[str, Any]) -> list[str]:
     )
     rows = [f"| {words} | {wanted} | {value:.2f} |" for words, wanted, value in found if value is not None]
     return ["| | wanted | found |", "| --- | --- | --- |", *rows]
+
+
+def _over_floor(cases: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, float]]:
+    """Of other numbers of features, where one number of rows was measured: what is fixed is in it."""
+    for case in cases:
+        figures = case["figures"]
+        if case["features"] != cases[0]["features"] and {"ours", "floor"} <= figures.keys():
+            ours, floor = (figures[way]["cpu_seconds"] for way in ("ours", "floor"))
+            yield f"ours / floor, all of {case['rows']:,} x {case['features']:,}", "", ours / floor
 
 
 def write_plot(report: Mapping[str, Any], file: Path) -> bool:

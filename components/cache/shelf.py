@@ -108,6 +108,9 @@ def unusable(folder: str, consequence: str) -> Iterator[None]:
 def trim(options: CacheOptions) -> list[str]:
     """Removes entries, the least recently used first, until all of them together have at most ``max_bytes``.
 
+    Converted spans leave before everything else, as long as the rest has less than half of ``max_bytes``: it is small,
+    saves the most, and what a window's later steps will ask for looks unused while the first one trims.
+
     What is no entry (of a kind that a cache keeps, with a key's name) is neither counted nor touched: the folder may
     hold somebody's other files.
 
@@ -124,14 +127,22 @@ def _trim(options: CacheOptions, removed: list[str]) -> None:
     entries = [entry for kind in kinds for entry in _folders(kind) if _KEY.fullmatch(posixpath.basename(entry))]
     sizes = {entry: _size(entry) for entry in entries}
     total = sum(sizes.values())
-    for entry in sorted(entries, key=lambda entry: (_last_used(entry), entry)):
-        if total <= options.max_bytes:
-            break
+    rest = sum(size for entry, size in sizes.items() if not _is_large(entry))
+    entries.sort(key=lambda entry: (_last_used(entry), entry))
+    while entries and total > options.max_bytes:
+        large = (entry for entry in entries if 2 * rest < options.max_bytes and _is_large(entry))
+        entry = next(large, entries[0])
+        entries.remove(entry)
+        rest -= 0 if _is_large(entry) else sizes[entry]
         _remove(entry)
         total -= sizes[entry]
         removed.append(entry)
     if removed:
         logging.info("Cache %s: %d entries left, to hold at most %d bytes.", options.folder, len(removed), total)
+
+
+def _is_large(entry: str) -> bool:
+    return posixpath.basename(posixpath.dirname(entry)) == "examples"
 
 
 def _write(path: str, content: bytes) -> None:

@@ -23,7 +23,8 @@ class ArrowExampleGen(component.FileBasedExampleGen):  # type: ignore[misc]
 
     Output ``examples``: a standard Examples artifact; its custom properties ``rows_read``, ``rows_left_out`` and
     ``rows_<split>`` say what became of the rows. With a window also ``spans``, its spans, and ``spans_converted``,
-    those of them that were read in this run, both as JSON; the files then are ``span-<number>-data_tfrecord-*``.
+    those of them that were read in this run, both as JSON, and ``entries_evicted``, of the cache; the files then are
+    ``span-<number>-data_tfrecord-*``.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)

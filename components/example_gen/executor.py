@@ -117,6 +117,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):  # type: ignor
         written = window.write(plan, [split.name for split in inputs.splits], split_uris, convert)
         artifact.set_string_custom_property("spans", json.dumps(written.spans))
         artifact.set_string_custom_property("spans_converted", json.dumps(written.converted))
+        artifact.set_int_custom_property("entries_evicted", written.evicted)
         return written.totals
 
     def _run(self, sources: list[Source], plan: Plan, conclude: Callable[..., Any], *arguments: Any) -> Any:

@@ -117,16 +117,20 @@ class SpanStore:
                 listed.append([file.split, name, file.rows, file.size, file.sha256])
             shelf.write(key, json.dumps({"read": span.read, "left_out": span.left_out, "files": listed}).encode())
 
-    def trim(self, keys: Sequence[str]) -> None:
-        """Makes the cache as small as it has to be; warns where it cannot hold even ``keys``, those of the window."""
-        removed = {posixpath.basename(entry) for entry in trim(self.options)}
-        lost = removed & set(keys)
+    def trim(self, keys: Sequence[str]) -> int:
+        """Makes the cache as small as it has to be; warns where it cannot hold even ``keys``, those of the window.
+
+        Returns how many entries of any kind left.
+        """
+        removed = trim(self.options)
+        lost = {posixpath.basename(entry) for entry in removed} & set(keys)
         if lost:
             logging.warning(
                 "The cache %s holds at most %d bytes, too few for the window: %d of its %d spans will be read again. "
                 "Raise max_bytes.",
                 *(self.options.folder, self.options.max_bytes, len(lost), len(keys)),
             )
+        return len(removed)
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -66,11 +66,15 @@ class WindowOptions:
 
 
 class Written(NamedTuple):
-    """What became of a window: totals by name, its spans, numbers or dates, and those that this run has read."""
+    """What became of a window: totals by name, its spans, numbers or dates, those that this run has read.
+
+    ``evicted`` cache entries left in the end, to keep the cache within its bound.
+    """
 
     totals: dict[str, int]
     spans: list[int | str]
     converted: list[int | str]
+    evicted: int
 
 
 class OpenWindow:
@@ -128,16 +132,17 @@ class OpenWindow:
         made = _converted(missing, named, convert) if missing else {}
         self._refuse_changed(made)
         totals = _check(ready | made, split_uris, next(iter(self._files.values()))[0][1])
+        evicted = 0
         if self._store:
             for span, result in made.items():
                 self._store.keep(keys[span], result)
-            self._store.trim(list(keys.values()))
+            evicted = self._store.trim(list(keys.values()))
         publish_window(ready | made, split_uris)
         # Numbers stay numbers.
         names = {span: label(span, dated=True) if self._options.dated else span for span in sorted(self._files)}
         converted = [name for span, name in names.items() if span in made]
         logging.info("Spans: %d converted (%s), %d from the cache.", len(made), converted, len(ready))
-        return Written(totals, list(names.values()), converted)
+        return Written(totals, list(names.values()), converted, evicted)
 
     def _refuse_changed(self, spans: Collection[int]) -> None:
         """Else what was read would be kept under the digest of what was there before."""

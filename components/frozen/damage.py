@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import tensorflow as tf
 
 from components.errors import DataError
-from components.frozen.gzip_stream import BrokenStreamError, check_whole
+from components.frozen.gzip_stream import PADDED, BrokenStreamError, check_whole
 from components.frozen.record_files import compression_of
 
 # Beside its data a record has its length, the length's checksum, and the data's checksum.
@@ -94,7 +94,8 @@ def _batches(file: str) -> Iterator[tuple[int, list[int], list[bytes], Damage | 
             broken = (_cut_stream if kind else _cut_header)(file, first + len(texts), at)
             break
         except tf.errors.OpError as error:
-            broken = Damage(file, first + len(texts), at, reason_of(error), rest_lost=True)
+            found = _padding(file, first + len(texts), at) if kind else None
+            broken = found or Damage(file, first + len(texts), at, reason_of(error), rest_lost=True)
             break
         offsets.append(at)
         texts.append(text)
@@ -110,6 +111,12 @@ def _cut_header(file: str, record: int, at: int) -> Damage | None:
     left = tf.io.gfile.stat(file).length - at
     reason = f"the file ends after {left} of its {_HEADER} header bytes. Copy or write it again"
     return Damage(file, record, at, reason, True) if left else None
+
+
+def _padding(file: str, record: int, at: int) -> Damage | None:
+    """TensorFlow takes zeros behind a gzip stream for the damaged header of another one."""
+    found = _cut_stream(file, record, at)
+    return found if found is not None and PADDED in found.reason else None
 
 
 def _cut_stream(file: str, record: int, at: int) -> Damage | None:

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 PIECE_BYTES = 1 << 20
 _SMALLEST = 20  # bytes of an empty gzip file
+# What ``gzip -d`` passes over.
+PADDED = "zeros follow the end of the gzip stream (padding, as of a block device)"
 _GZIP = 31  # zlib's name for a stream with gzip's header and trailer
 
 
@@ -55,6 +57,8 @@ def decompressed(file: str) -> Iterator[bytes]:
     with tf.io.gfile.GFile(file, "rb") as source:
         while True:
             if stream.eof and (data := stream.unused_data or source.read(PIECE_BYTES)):
+                if data[:1] == b"\0":
+                    raise BrokenStreamError(f"{PADDED}, which TensorFlow does not read: gzip -dc FILE | gzip > NEW")
                 stream = zlib.decompressobj(_GZIP)
             elif not stream.eof and not (data := stream.unconsumed_tail or source.read(PIECE_BYTES)):
                 raise BrokenStreamError("the gzip stream does not end: the file was cut short")

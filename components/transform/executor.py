@@ -1,5 +1,6 @@
 """The executor of NormalizingTransform: measure, bind the constants, let tf.Transform write the graph, freeze it."""
 
+import dataclasses
 import hashlib
 import json
 import posixpath
@@ -65,7 +66,10 @@ class Executor(stock.Executor):
         plan.require_image_sizes()
         account = None
         if exec_properties.get(PINNED):
-            constants = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
+            fit = pinned_constants(exec_properties[PINNED], exec_properties.get(PINNED_DIGEST), plan)
+            code = exec_properties.get(CODE_DIGEST) or ""
+            made = dataclasses.replace(fit.provenance, schema_digest=digest_of_file(schema), code_version=code)
+            constants = fit.with_provenance(made)
         else:
             splits = analyzed_files(input_dict, exec_properties)
             dated = spans_are_dates(input_dict[standard_component_specs.EXAMPLES_KEY])
@@ -151,8 +155,9 @@ def pinned_constants(where: str, digest: str | None, plan: FeaturePlan) -> Norma
             "take the right ones, or ask for these."
         )
     fit = fitted(constants, plan, where)
-    # A copy of pinned constants already says where the original lies.
-    return fit.with_provenance(constants.provenance) if constants.provenance.source else fit
+    # A copy that was made for this step says itself where the original lies; no graph was built of it.
+    is_prepared = constants.provenance.source and not constants.graph_sha256
+    return fit.with_provenance(constants.provenance) if is_prepared else fit
 
 
 def digest_of_file(path: str) -> str:

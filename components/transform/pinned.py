@@ -7,6 +7,7 @@ from components.constants import NormalizationConstants
 from components.errors import SchemaError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.table_statistics import analyzed
+from components.provenance import Provenance
 
 # What the numbers mean depends on these. The policies (missing, nonfinite, clip, unseen) are applied to the numbers,
 # and may differ.
@@ -21,7 +22,8 @@ def fitted(constants: NormalizationConstants, plan: FeaturePlan, source: str) ->
     Args:
       constants: of an analysis done elsewhere.
       plan: what the transform will follow.
-      source: where the constants were found; recorded with their digest in the result's provenance.
+      source: where the constants were found; recorded in the result's provenance with their digest and what they state
+        of their schema and code. Its own schema and code are for the caller to add.
 
     Raises:
       SchemaError: listing everything that does not fit: a feature on one side only; another role, dtype, shape, axis,
@@ -36,7 +38,14 @@ def fitted(constants: NormalizationConstants, plan: FeaturePlan, source: str) ->
     by_name = {
         feature.name: dataclasses.replace(constants[feature.name], feature=feature) for feature in analyzed(plan)
     }
-    provenance = dataclasses.replace(constants.provenance, source=source, source_digest=constants.digest)
+    made = constants.provenance
+    provenance = Provenance(
+        spans=made.spans,
+        source=source,
+        source_digest=constants.digest,
+        source_schema_digest=made.schema_digest,
+        source_code_version=made.code_version,
+    )
     return NormalizationConstants(plan, constants.rows, by_name, provenance=provenance)
 
 

@@ -23,8 +23,12 @@ BATCH_BYTES = 32 << 20
 MAX_ROWS = 8_192
 _BUFFER = 1 << 20  # bytes read at once; 256 KiB and 8 MiB cost the same
 # A sparse integer of one byte becomes a value and two indices: a batch of records that are smaller than all before, the
-# first one of a unit among them, is cut as if all of it were such.
+# first one of a unit among them, is cut as if all of it were such. It has few rows, too: one of an absent column of
+# variable length costs a place, 8 bytes, and is nothing in the file.
 _MOST_GROWTH = 24.0
+_FEW = 256
+# Decoded, a batch may have so many times the limit before it is parsed again with fewer rows.
+_TOLERATED = 1.25
 # Of fewer rows a batch, decompressing here costs nothing beside parsing, and the number may change on the way.
 _MANY = 256
 _LOOKED_AT = 1 << 16  # bytes of which records' lengths are taken for those of what follows
@@ -49,9 +53,9 @@ class Records:
         """Of all of them, with their framing."""
         return int(self.lengths.sum()) + FRAME * len(self.lengths)
 
-    def first(self, begin: int, most_bytes: float) -> "Records":
-        """From number ``begin`` on as many as are so many bytes, at least one."""
-        ends = np.cumsum(self.lengths[begin:] + FRAME)
+    def first(self, begin: int, most_bytes: float, most: int) -> "Records":
+        """From number ``begin`` on as many as are so many bytes, at least one and at ``most`` so many."""
+        ends = np.cumsum(self.lengths[begin : begin + most] + FRAME)
         end = begin + max(1, int(np.searchsorted(ends, most_bytes, side="right")))
         return self if end - begin == len(self.lengths) else Records(self.texts[begin:end], self.lengths[begin:end])
 
@@ -70,10 +74,10 @@ def parsed_batches(
 ) -> Iterator[Batch]:
     """What ``parse`` makes of a located unit's records, in batches of ``batch_bytes`` decoded, or of ``max_rows``.
 
-    A batch is larger only if a single record is, as far as its records grow no more in decoding than any of the unit's
-    before them. Serialized, ``batch_bytes`` are held, and more only where records grow within a file: up to the unit
-    of an uncompressed file, or ``UNIT_BYTES`` of a compressed one. Images are decoded a few at a time, see
-    ``image_columns``.
+    A batch is a quarter larger at most, or a single record. How much records grow in decoding is learnt from those
+    before; where it turns out to be more, what was parsed is thrown away and parsed again in smaller batches.
+    Serialized, ``batch_bytes`` are held, and more only where records grow within a file: up to the unit of an
+    uncompressed file, or ``UNIT_BYTES`` of a compressed one. Images are decoded a few at a time, see ``image_columns``.
 
     Raises:
       FalseBoundaryError: the unit's ends are no records'.
@@ -86,12 +90,17 @@ def parsed_batches(
         begin = 0
         while begin < len(records.lengths):
             known = records.lengths[begin : begin + _MANY].mean() + FRAME >= smallest / 2
-            piece = records.first(begin, batch_bytes / (growth if known else _MOST_GROWTH))
-            parsed, size = parse(piece.texts), piece.bytes
-            growth = max(growth, decoded_bytes(parsed) / size)
-            smallest = min(smallest, size / len(piece.lengths))
-            begin += len(piece.lengths)
-            yield Batch(parsed, len(piece.lengths), size)
+            most_bytes = batch_bytes / (growth if known else max(growth, _MOST_GROWTH))
+            piece = records.first(begin, most_bytes, max_rows if known else _FEW)
+            batch = Batch(parse(piece.texts), len(piece.lengths), piece.bytes)
+            decoded = decoded_bytes(batch.parsed)
+            growth = max(growth, decoded / batch.bytes)
+            if batch.rows > 1 and decoded > _TOLERATED * batch_bytes:
+                del batch  # before the next is made
+                continue
+            smallest = min(smallest, batch.bytes / batch.rows)
+            begin += batch.rows
+            yield batch
 
 
 def serialized_batches(unit: WorkUnit, rows: int) -> Iterator[Records]:

@@ -66,6 +66,17 @@ def test_the_message_says_where_and_what_to_do(rows_of: Callable[[Path], int], t
         )
 
 
+@pytest.mark.parametrize("zeros", [1, 512])
+def test_padding_behind_the_stream_is_called_so(rows_of: Callable[[Path], int], tmp_path: Path, zeros: int) -> None:
+    file = tmp_path / "padded.gz"
+    file.write_bytes(gzip.compress(plain(tmp_path), mtime=0) + b"\0" * zeros)
+    with pytest.raises(
+        DataError, match=r"zeros follow the end of the gzip stream .*gzip -dc FILE \| gzip > NEW"
+    ) as caught:
+        rows_of(file)
+    assert str(caught.value).startswith(f"Cannot read {file}: ") and "\n" not in str(caught.value)
+
+
 def test_a_sound_stream_around_records_that_were_cut_is_noticed(rows_of: Callable[[Path], int], tmp_path: Path) -> None:
     records = plain(tmp_path)
     file = tmp_path / "cut.gz"

@@ -11,6 +11,7 @@ from graph_tables import Row, constants_of, feature, plan_of, serialized, tensor
 
 from components import FrozenTransform, NormalizationConstants
 from components.errors import ConfigError, DataError, input_error_in
+from components.provenance import Provenance
 from components.rows_read import RowsRead, UnitRows
 from components.transform.record_tfxio import ParsedTFRecords
 
@@ -227,12 +228,15 @@ def test_the_rows_of_a_split_are_stated_where_every_artifact_states_them() -> No
 
 def test_pinned_constants_are_used_and_no_data_are_read(project: Path, written: Path, tmp_path: Path) -> None:
     elsewhere = [{**row, "pair": [row["pair"][0] + 1000, row["pair"][1]]} for row in TRAIN]
-    pinned = constants_of(PLAN, elsewhere)
+    pinned = constants_of(PLAN, elsewhere).with_provenance(Provenance("ab" * 32, "0.1"))
     pinned.save(tmp_path / "constants.json")
     folder = run(project, "pinned", constants_from=str(tmp_path), constants_digest=pinned.digest)
     found = NormalizationConstants.load(only(folder / "constants"))
     assert found.digest == pinned.digest != NormalizationConstants.load(only(written / "constants")).digest
     assert (found.provenance.source, found.provenance.source_digest) == (str(tmp_path), pinned.digest)
+    assert (found.provenance.source_schema_digest, found.provenance.source_code_version) == ("ab" * 32, "0.1")
+    own = NormalizationConstants.load(only(written / "constants")).provenance
+    assert (found.provenance.schema_digest, found.provenance.code_version) == (own.schema_digest, own.code_version)
     frozen = FrozenTransform.load(only(folder / "transform_graph"))
     assert RowsRead.load(str(only(folder / "transform_graph"))) is None
     sigma = ((120**2 - 1) / 12) ** 0.5

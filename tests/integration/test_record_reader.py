@@ -79,6 +79,49 @@ class TestEveryKindOfFile:
         assert max(held) <= 4_000_000  # so many are read at once, too
 
 
+class TestWhatIsDecodedStaysWithinTheLimit:
+    """Also where nothing in the file tells beforehand how much it becomes."""
+
+    LIMIT = 1 << 20
+
+    def largest(self, folder: Path, rows: Iterator[tf.train.Example], forms: dict[str, Any]) -> int:
+        """Decoded bytes of the largest batch, each value and each place counted here."""
+        path = str(folder / "file")
+        written = 0
+        with tf.io.TFRecordWriter(path) as writer:
+            for row in rows:
+                writer.write(row.SerializeToString())
+                written += 1
+        (unit,) = work_units([path])
+        found = list(parsed_batches(unit, lambda texts: tf.io.parse_example(texts, forms), self.LIMIT))
+        assert sum(batch.rows for batch in found) == written
+        assert len(found) < 40
+        return max(
+            sum(column.values.numpy().nbytes + column.row_splits.numpy().nbytes for column in batch.parsed.values())
+            for batch in found
+        )
+
+    def test_of_integers_that_become_short_in_records_of_the_same_length(self, tmp_path: Path) -> None:
+        def rows() -> Iterator[tf.train.Example]:
+            for values in [[-(1 << 40)] * 80] * 300 + [[1] * 800] * 2_000:
+                row = tf.train.Example()
+                row.features.feature["v"].int64_list.value.extend(values)
+                yield row
+
+        forms = {"v": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)}
+        assert self.largest(tmp_path, rows(), forms) <= 1.25 * self.LIMIT
+
+    def test_of_optional_columns_that_are_nearly_all_absent(self, tmp_path: Path) -> None:
+        def rows() -> Iterator[tf.train.Example]:
+            for number in range(6_000):
+                row = tf.train.Example()
+                row.features.feature[f"f{number % 400}"].float_list.value.append(1.0)
+                yield row
+
+        forms = {f"f{number}": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64) for number in range(400)}
+        assert self.largest(tmp_path, rows(), forms) <= 1.25 * self.LIMIT
+
+
 def test_a_unit_without_records_has_no_batch(tmp_path: Path) -> None:
     assert batches(tmp_path, [], 1_000) == batches(tmp_path, [], 1_000, ".gz") == []
 

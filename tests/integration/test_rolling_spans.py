@@ -43,6 +43,7 @@ class Ingested(NamedTuple):
     spans: list[int]
     converted: list[int]
     totals: dict[str, int]
+    evicted: int
 
 
 @pytest.fixture
@@ -82,7 +83,8 @@ def run(folder: Path, made: ArrowExampleGen) -> Ingested:
     files = {str(path.relative_to(root)): rows_in(path) for path in sorted(root.rglob("*")) if path.is_file()}
     lists = [json.loads(artifact.get_string_custom_property(name)) for name in ("spans", "spans_converted")]
     names = ("rows_read", "rows_left_out", "rows_train", "rows_eval")
-    return Ingested(root, files, *lists, {name: artifact.get_int_custom_property(name) for name in names})
+    totals = {name: artifact.get_int_custom_property(name) for name in names}
+    return Ingested(root, files, *lists, totals, artifact.get_int_custom_property("entries_evicted"))
 
 
 def rows_by_f1(folder: Path) -> dict[str, list[Row]]:
@@ -235,6 +237,7 @@ def test_a_cache_that_is_too_small_for_the_window_is_reported_and_nothing_else_i
     found = run(tmp_path / "1", node(tmp_path, cache_max_bytes=2000))
     assert rows_by_f1(found.folder) == expected_f1_f10([*day(1), *day(2), *day(3)])
     assert any("too few for the window" in text for text in said)
+    assert found.evicted > 0
     kept = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file())
     assert 0 < kept <= 2000
 

@@ -59,11 +59,32 @@ def test_rows_that_the_examples_state_are_those_that_were_read() -> None:
     ("was", "becomes"), [('"rows": 4,', '"rows": 5,'), ('version": 1', 'version": 2'), ("splits", "s"), ("{", "")]
 )
 def test_an_account_that_was_edited_is_refused(was: str, becomes: str, tmp_path: Path) -> None:
-    RowsRead.of([UnitRows("/r/x", 0, 9, 4, 9)], {"train": ["/r/x"]}).save(str(tmp_path))
-    file = tmp_path / FILE_NAME
-    file.write_text(file.read_text().replace(was, becomes, 1))
+    refused(tmp_path, was, becomes, 1)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('version": 1', 'version": true'),
+        ('version": 1', 'version": 1.0'),
+        ('"rows": 4', '"rows": -4'),
+        ('"rows": 4', '"rows": 4.0'),
+        ('"bytes": 9', '"bytes": -9'),
+        ('"end": 9', '"end": "9"'),
+        ('"offset": 0', '"offset": false'),
+    ],
+)
+def test_numbers_that_add_up_and_are_no_counts_are_refused(was: str, becomes: str, tmp_path: Path) -> None:
+    refused(tmp_path, was, becomes, -1)
+
+
+def refused(folder: Path, was: str, becomes: str, times: int) -> None:
+    RowsRead.of([UnitRows("/r/x", 0, 9, 4, 9)], {"train": ["/r/x"]}).save(str(folder))
+    file = folder / FILE_NAME
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, becomes, times))
     with pytest.raises(DataError, match=f"{FILE_NAME} holds no account of the rows read"):
-        RowsRead.load(str(tmp_path))
+        RowsRead.load(str(folder))
 
 
 def test_where_there_is_none_none_is_given(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from components.cache import shelf
-from components.cache.shelf import CacheOptions
+from components.cache.shelf import CacheOptions, trim
 from components.errors import DataError
 from components.feature_plan import Feature, FeaturePlan
 from components.moments.table_statistics import TableStatistics
@@ -168,6 +168,25 @@ def test_the_least_recently_used_entry_leaves_first(project: Project, monkeypatc
     project.run(refuse)
     project.groups = {"2": [project.write(2, [2, 0.1])]}
     assert project.run().measured == ("2",)
+
+
+def test_converted_spans_leave_before_statistics_that_were_used_longer_ago(project: Project) -> None:
+    project.run()
+    examples = project.cache.shelf("examples")
+    for key in ("a" * 64, "b" * 64):
+        examples.write(key, b"x" * 100_000)
+    assert trim(CacheOptions(project.cache.folder, 150_000)) == [examples.place("a" * 64)]
+    assert trim(CacheOptions(project.cache.folder, 50_000)) == [examples.place("b" * 64)]
+    assert project.run(refuse).reused == ("1", "2", "3")
+
+
+def test_of_a_cache_that_is_mostly_statistics_the_oldest_leave_too(project: Project) -> None:
+    project.run()
+    used = sum(path.stat().st_size for path in project.folder.glob("cache/*/*/*"))
+    examples = project.cache.shelf("examples")
+    examples.write("a" * 64, b"x" * 10)
+    (gone,) = trim(CacheOptions(project.cache.folder, used + 10))
+    assert Path(gone).parent.name == "statistics"
 
 
 def test_nothing_is_kept_where_nothing_may_be_and_a_small_cache_is_reported(project: Project, said: list[str]) -> None:

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from components.errors import ConfigError
 from pipeline.beam_args import local_beam_args
 
 # The name that every Beam version takes; test_local_run.py asks Beam.
@@ -15,6 +18,7 @@ ONE = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
         ["--runner=DirectRunner"],
         ["--runner=directrunner"],
         ["--runner", "DIRECTRUNNER"],
+        ["--runner=SwitchingDirectRunner"],
         ["--runner=BundleBasedDirectRunner"],
         ["--runner=apache_beam.runners.direct.direct_runner.DirectRunner"],
         ["--runner=FnApiRunner", "--runner=DirectRunner"],
@@ -38,6 +42,24 @@ def test_an_image_that_was_asked_for_is_kept() -> None:
 def test_another_runner_is_left_alone_and_the_last_one_wins() -> None:
     args, notice = local_beam_args(["--runner=FnApiRunner", "--x=1", "--runner=PortableRunner"])
     assert (args, notice) == (("--runner=PortableRunner", "--x=1"), None)
+
+
+@pytest.mark.parametrize(
+    "runner", ["PrismRunner", "prismrunner", "apache_beam.runners.portability.prism_runner.PrismRunner"]
+)
+@pytest.mark.parametrize(
+    "program", [[], ["--prism_location=https://github.com/apache/beam"], ["--prism_location", "/no"]]
+)
+def test_a_runner_whose_program_would_be_downloaded_is_refused(runner: str, program: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"would download its program\..*--prism_location=FILE") as caught:
+        local_beam_args([*program, "--runner", runner])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_program_on_this_machine_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "prism").write_bytes(b"")
+    for program in ([f"--prism_location={tmp_path}/prism"], ["--prism_location", f"{tmp_path}/prism"]):
+        assert local_beam_args(["--runner=PrismRunner", *program]) == (("--runner=PrismRunner", *program), None)
 
 
 def test_mode_and_workers_are_the_local_runner_s_only() -> None:

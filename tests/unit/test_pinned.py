@@ -45,10 +45,24 @@ def refusal(constants: NormalizationConstants, wanted: FeaturePlan) -> str:
 def test_the_numbers_are_those_of_the_source_and_where_they_come_from_is_recorded() -> None:
     found = fitted(source().with_graph("cd" * 32), plan(), "runs/other")
     assert found.digest == source().digest
-    assert found.provenance == Provenance("ab" * 32, "0.1.0", ("1",), "runs/other", source().digest)
+    assert found.provenance == Provenance("", "", ("1",), "runs/other", source().digest, "ab" * 32, "0.1.0")
     assert (found.rows, found.graph_sha256) == (100, "")  # its own graph is not written yet
     again = NormalizationConstants.from_json(found.to_json())
     assert (again.digest, again.provenance) == (found.digest, found.provenance)
+
+
+def test_constants_that_were_pinned_before_name_the_place_that_was_given(tmp_path: Path) -> None:
+    pytest.importorskip("tfx.types")
+    from components.transform.executor import pinned_constants as in_the_step
+
+    once = fitted(source(), plan(), "runs/other")
+    once.save(tmp_path / "constants.json")  # as a run prepares them for its step
+    prepared = in_the_step(str(tmp_path), None, plan())
+    assert prepared.provenance == once.provenance
+    made = dataclasses.replace(once.provenance, schema_digest="12" * 32, code_version="2")
+    once.with_provenance(made).with_graph("cd" * 32).save(tmp_path / "constants.json")
+    twice = in_the_step(str(tmp_path), None, plan())
+    assert twice.provenance == Provenance("", "", ("1",), str(tmp_path), source().digest, "12" * 32, "2")
 
 
 def test_the_policies_are_the_plans() -> None:

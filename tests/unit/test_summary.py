@@ -140,3 +140,5 @@ def test_counters_come_back_from_an_artifacts_properties() -> None:
     assert artifact["spans_measured"] == '["2013-01-30"]' and artifact["bytes_measured"] == 57_123
     assert SpanCounters.of(artifact) == ANALYSIS
     assert SpanCounters.of({"digest": "ab"}) is None
+    assert ANALYSIS.after({"entries_evicted": 3}).entries_evicted == 5
+    assert ANALYSIS.after({}) == ANALYSIS
