@@ -22,6 +22,10 @@ from components.rows_read import RowsRead
 from components.verdict import Finding, Verdict
 
 PINNED = "pinned constants are not those of this data: only the graph was audited"
+LOST_ACCOUNT = (
+    "NormalizingTransform writes rows_read.json beside the constants that name their schema, but it is not there: "
+    "nothing tells which shards were read. Analyse again."
+)
 NO_ACCOUNT = "none was written beside the constants: which shards were read follows from numbers of rows only"
 
 
@@ -35,7 +39,7 @@ class Evidence:
       splits: the analysed ones.
       sample_bytes: how much of the files is recounted at most, a whole shard at least; 0 recounts nothing.
       seed: of the sample.
-      account: the reader's; None where there is none.
+      account: the reader's; None where there is none, which is right behind the stock Transform only.
       recorded: rows of the analysed splits by ExampleGen; None where it does not say.
     """
 
@@ -97,8 +101,10 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     compared = compare_statistics(constants, statistics)
     read: tuple[Finding, ...] = ()
     if evidence.account is not None:
-        by_others = RowCounts(constants.rows, rows_of(statistics), evidence.recorded, shards.rows)
+        by_others = RowCounts(constants.rows, rows_of(statistics), evidence.recorded, shards.rows, shards.bytes)
         read = account_findings(evidence.account, evidence.shards, by_others)
+    elif constants.provenance.schema_digest:
+        read = (Finding("account_missing", LOST_ACCOUNT),)
     of_shards = recount_findings(constants, counted) if whole else sample_findings(constants, counted)
     for name in constants:
         numbers = figures_of_feature(constants[name], shards.features.get(name), compared, evidence.sample_bytes > 0)

@@ -14,6 +14,7 @@ from components.feature_plan import Feature, FeaturePlan
 from components.frozen.raw_columns import DTYPES
 from components.frozen.record_files import compression_of
 
+_FRAMING = 16  # bytes that a TFRecord adds to its text
 _BATCH = 2_048  # records; 200 MB of records of 100 KB
 
 
@@ -23,12 +24,14 @@ class ShardCounts:
 
     Attributes:
       rows: by shard, in the order they were read.
+      bytes: by shard, of its records with 16 bytes of framing each, decompressed.
       features: by name.
       sums: by feature, for each shard and statistic the exact sums of weights and of weighted values; only of a part of
         the shards, whose spread tells how far the mean of all may be.
     """
 
     rows: Mapping[str, int]
+    bytes: Mapping[str, int]
     features: Mapping[str, Counted]
     sums: Mapping[str, Sequence[Sequence[tuple[int, int]]]] = dataclasses.field(default_factory=dict)
 
@@ -63,13 +66,13 @@ def count_shards(files: Sequence[str], constants: NormalizationConstants, by_sha
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    rows: dict[str, int] = {}
+    rows, size = dict.fromkeys(files, 0), dict.fromkeys(files, 0)
     totals: list[dict[str, list[tuple[int, int]]]] = [_totals(counted)]
     for file in files:
-        rows[file] = 0
         for batch in tf.data.TFRecordDataset(file, compression_of(file)).batch(_BATCH).prefetch(2):
             n = int(batch.shape[0])
             rows[file] += n
+            size[file] += int(tf.reduce_sum(tf.strings.length(batch))) + _FRAMING * n
             parsed = parse(batch) if spec else {}
             weights = _weights(plan, parsed, n)
             keys = {key.name: _keys(key, parsed[key.name], n) for key in plan.keys}
@@ -84,7 +87,7 @@ def count_shards(files: Sequence[str], constants: NormalizationConstants, by_sha
         ]
         for name in counted
     }
-    return ShardCounts(rows, counted, sums)
+    return ShardCounts(rows, size, counted, sums)
 
 
 def _spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:

@@ -221,6 +221,26 @@ def test_a_shard_left_out_is_found_where_the_rows_are_stated_right(files: list[s
     assert ("shard_left_out", "x") in faults_of(verdict_of(files, frozen_graph(wrong)))
 
 
+def test_a_graph_that_hands_infinity_through(files: list[str]) -> None:
+    """IsFinite(x) is made x == x, which only an infinity tells from it."""
+    graph = frozen_graph(constants_of(PLAN, TRAIN))
+    edited = tf.compat.v1.GraphDef.FromString(graph.graph_def.SerializeToString())
+    tests = [node for node in edited.node if node.op == "IsFinite"]
+    assert tests
+    for node in tests:
+        node.op = "Equal"
+        node.input.append(node.input[0])
+    verdict = verdict_of(files, dataclasses.replace(graph, graph_def=edited))
+    assert {("formula_changed", "x"), ("formula_changed", "pair")} <= faults_of(verdict)
+
+
+def test_an_account_that_was_lost(files: list[str]) -> None:
+    """NormalizingTransform's constants name their schema, the stock Transform's do not."""
+    constants = constants_of(PLAN, TRAIN)
+    ours = constants.with_provenance(dataclasses.replace(constants.provenance, schema_digest="1f"))
+    assert faults_of(verdict_of(files, frozen_graph(ours))) == {("account_missing", "")}
+
+
 def test_features_permuted_by_the_analysis(files: list[str]) -> None:
     constants = constants_of(PLAN, TRAIN)
     plan: dict[str, Feature] = {item.name: item for item in PLAN.features}
