@@ -106,6 +106,9 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     elif constants.provenance.schema_digest:
         read = (Finding("account_missing", LOST_ACCOUNT),)
     of_shards = recount_findings(constants, counted) if whole else sample_findings(constants, counted)
+    if not whole and (extra := constants.rows - rows_of(statistics)):
+        fault, why = counted.explained(extra)
+        of_shards += (Finding(fault, f"the constants state {constants.rows} rows: {why}. Analyse again."),)
     for name in constants:
         numbers = figures_of_feature(constants[name], shards.features.get(name), compared, evidence.sample_bytes > 0)
         features[name] = {**features.get(name, {}), **numbers}
