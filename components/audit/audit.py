@@ -16,8 +16,10 @@ from components.audit.recount import Recounted, recount_findings
 from components.audit.sample import sample_findings
 from components.audit.shards import count_shards, sampled
 from components.audit.statistics import compare_statistics, rows_of
+from components.constants import NormalizationConstants
 from components.errors import DataError
 from components.frozen import FrozenTransform
+from components.frozen.freeze import FrozenGraph
 from components.rows_read import RowsRead
 from components.verdict import Finding, Verdict
 
@@ -41,6 +43,7 @@ class Evidence:
       seed: of the sample.
       account: the reader's; None where there is none, which is right behind the stock Transform only.
       recorded: rows of the analysed splits by ExampleGen; None where it does not say.
+      applied: the transform function that tf.Transform applies, where it is another file than the frozen graph.
     """
 
     shards: Sequence[Shard]
@@ -50,6 +53,7 @@ class Evidence:
     seed: int
     account: RowsRead | None = None
     recorded: int | None = None
+    applied: FrozenGraph | None = None
 
 
 def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str, Any]]:
@@ -71,6 +75,17 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 
+def applied_findings(constants: NormalizationConstants, applied: FrozenGraph) -> tuple[Finding, ...]:
+    """Findings on the constants in the transform function beside the frozen graph."""
+    findings = (
+        *constants_findings(constants, standing_constants(applied)),
+        *lookup_findings(dataclasses.replace(applied, constants=constants)),
+    )
+    if applied.constants.digest != constants.digest:
+        findings += (Finding("constant_changed", f"it holds the constants {applied.constants.digest}. Analyse again."),)
+    return tuple(dataclasses.replace(each, message=f"in transform_fn: {each.message}") for each in findings)
+
+
 def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     """The verdict over graph, statistics, the reader's account and the shards.
 
@@ -82,6 +97,8 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     """
     constants = frozen.constants
     findings, features = audit_graph(frozen)
+    if evidence.applied is not None:
+        findings += applied_findings(constants, evidence.applied)
     if constants.provenance.source:
         pinned = {"data": PINNED, "source": constants.provenance.source, "features": features}
         return Verdict("audit", findings, figures=pinned)

@@ -7,9 +7,9 @@ extremes. Of a quartile, no more values lie below it than its share of N, and so
 By chance: k of K whole shards, drawn at random, have by their spread a standard error of each ratio of their sums
 (``components.audit.spread``): mean, variance around it, share of the values below a quartile. It holds for sorted data,
 too. The stated number must be within that many standard errors that one right number in 10^9 is not: 6 for many shards,
-13 for 16, 41 for 8, 1,480 for 4; fewer than three tell nothing. Shards count by what they hold of the statistic, such as
-of a key. Beside that, what the drawn shards do not show is allowed for: one whole shard, or as many single values as all
-the draws pass over once in 10^9, at the worst place between the stated extremes.
+13 for 16, 41 for 8, 1,480 for 4; fewer than three tell nothing. Shards count by what they hold of the statistic, such
+as of a key. Beside that, what the drawn shards do not show is allowed for: one whole shard, or as many single values as
+all the draws pass over once in 10^9, at the worst place between the stated extremes.
 
 Sources: Samuelson, "How deviant can you be?" (1968), for subsets; Cochran, "Sampling Techniques" (1977), 9A.1 and 6.4,
 ratio to size; Kish, "Survey Sampling" (1965), for shards of unequal size; Gaver and Kafadar, "A retrievable recipe for

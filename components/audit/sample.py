@@ -14,8 +14,8 @@ from components.verdict import Finding
 
 
 def sample_findings(constants: NormalizationConstants, recounted: Recounted) -> tuple[Finding, ...]:
-    """Findings of a part of the shards: on counts, extremes and texts that exceed the stated ones, on what the bounds of
-    ``components.audit.bounds`` exclude, by statistic, quartile and key."""
+    """Findings of a part of the shards: on counts, extremes and texts that exceed the stated ones, and on what the
+    bounds of ``components.audit.bounds`` exclude, by statistic, quartile and key."""
     findings = []
     if recounted.rows > constants.rows:
         message = f"a sample of the shards has {recounted.rows} rows but the constants state {constants.rows} for all."

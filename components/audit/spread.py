@@ -17,8 +17,8 @@ COUNT, WEIGHT, FIRST, SECOND, RANKS = range(5)
 class Spread:
     """Of one statistic, over the shards that were read.
 
-    A shard's sums are, in this order: values, weights w, w d, w d^2 with d = (x - center) / scale, and for each quartile
-    how many values lie below its stated range and up to its end.
+    A shard's sums are, in this order: values, weights w, w d, w d^2 with d = (x - center) / scale, and for each
+    quartile how many values lie below its stated range and up to its end.
 
     Attributes:
       center, scale: the stated mean and sigma, so that float64 holds the sums well; any others would do.

@@ -32,6 +32,7 @@ SCHEMA = (
 )
 PLAN = plan_of(*SCHEMA)
 SHARDS, DRAWN = 80, 0.6
+STEPS = 0.4 * np.eye(3)
 _RANDOM = np.random.default_rng(11)
 
 
@@ -125,7 +126,7 @@ def of_key(constants: NormalizationConstants, **changes: float) -> Normalization
     return changed(constants, "keyed", by_key=dataclasses.replace(table, **arrays))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_right_constants_pass(seed: int, files: list[str], right: NormalizationConstants) -> None:
     assert found(files, right, seed) == set()
 
@@ -174,10 +175,10 @@ def test_faults_by_name(fault: str, files: list[str], right: NormalizationConsta
         (lambda c: changed(c, "log", variance=c["log"].variance * 1.8), ("statistics_differ", "log")),
         (lambda c: changed(c, "log", variance=c["log"].variance / 1.8), ("statistics_differ", "log")),
         (lambda c: changed(c, "log", mean=c["log"].mean + 0.4 * c["log"].sigma), ("statistics_differ", "log")),
-        (lambda c: changed(c, "pair", mean=c["pair"].mean + [0, 2.0]), ("statistics_differ", "pair")),
+        (lambda c: changed(c, "pair", mean=c["pair"].mean + np.array([0, 2.0])), ("statistics_differ", "pair")),
         (lambda c: changed(c, "pair", variance=c["pair"].variance * [2.0, 1]), ("statistics_differ", "pair")),
         *(
-            (lambda c, q=q: changed(c, "mid", quartiles=c["mid"].quartiles + 0.4 * np.eye(3)[q]), ("quartiles_differ", "mid"))
+            (lambda c, q=q: changed(c, "mid", quartiles=c["mid"].quartiles + STEPS[q]), ("quartiles_differ", "mid"))
             for q in range(3)
         ),
     ],
