@@ -154,7 +154,7 @@ def test_a_mean_changed_by_one_ulp_in_the_function_that_tf_transform_applies(run
     old, new = np.float64(mean).tobytes(), np.nextafter(mean, np.inf).tobytes()
     assert old in file.read_bytes()
     file.write_bytes(file.read_bytes().replace(old, new))
-    with pytest.raises(CheckFailedError, match="constant_changed: x: in transform_fn: "):
+    with pytest.raises(CheckFailedError, match="constant_changed: feature 'x': in transform_fn: "):
         audited(tmp_path, dataclasses.replace(run, graph=graph))
 
 
