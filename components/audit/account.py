@@ -26,12 +26,14 @@ class RowCounts:
       statistics: of the analysed splits, by StatisticsGen.
       recorded: by ExampleGen; None where it does not say.
       by_file: counted by the audit, of the shards that it read.
+      bytes_by_file: of their records, decompressed and framed, counted too.
     """
 
     constants: int
     statistics: int
     recorded: int | None
     by_file: Mapping[str, int]
+    bytes_by_file: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def account_findings(account: RowsRead, shards: Sequence[Shard], counts: RowCounts) -> tuple[Finding, ...]:
@@ -48,7 +50,7 @@ def account_findings(account: RowsRead, shards: Sequence[Shard], counts: RowCoun
     findings: list[Finding] = []
     for name, shard in by_name.items():
         of_shard = units.get(name, [])
-        findings += list(_of_bytes(shard, of_shard)) or _of_rows(shard, of_shard, counts.by_file)
+        findings += list(_of_bytes(shard, of_shard)) or _of_records(shard, of_shard, counts)
     for name in sorted(units.keys() - by_name.keys()):
         message = f"{name} was read, which is no shard of the splits {splits}. Analyse again."
         findings.append(Finding("unknown_shard", message))
@@ -56,10 +58,7 @@ def account_findings(account: RowsRead, shards: Sequence[Shard], counts: RowCoun
 
 
 def _of_bytes(shard: Shard, units: Sequence[UnitRows]) -> Iterator[Finding]:
-    if shard.path.endswith(".gz"):
-        ranges = [(0, shard.size)] * len(units)
-    else:
-        ranges = sorted((unit.offset, shard.size if unit.end is None else unit.end) for unit in units)
+    ranges = sorted((unit.offset, shard.size if unit.end is None else unit.end) for unit in units)
     at = 0
     for begin, end in ranges:
         if begin > at:
@@ -82,11 +81,18 @@ def _fault(fault: str, shard: Shard, begin: int, end: int, what: str) -> Finding
     return Finding(fault, f"{'all' if whole else f'bytes {begin} to {end}'} of {shard.path} {what}. Analyse again.")
 
 
-def _of_rows(shard: Shard, units: Sequence[UnitRows], counted: Mapping[str, int]) -> Iterator[Finding]:
-    read = sum(unit.rows for unit in units)
-    if counted.get(shard.path, read) != read:
-        message = f"{shard.path} has {counted[shard.path]} rows, but the reader says {read}. Analyse again."
+def _of_records(shard: Shard, units: Sequence[UnitRows], counts: RowCounts) -> Iterator[Finding]:
+    rows, size = sum(unit.rows for unit in units), sum(unit.bytes for unit in units)
+    if counts.by_file.get(shard.path, rows) != rows:
+        message = f"{shard.path} has {counts.by_file[shard.path]} rows, but the reader says {rows}. Analyse again."
         yield Finding("rows_differ", message)
+    # Where a range ends, it is not compressed, and its records are the bytes between.
+    ranges = [unit for unit in units if unit.end is not None and unit.bytes != unit.end - unit.offset]
+    if ranges or counts.bytes_by_file.get(shard.path, size) != size:
+        at = ranges[0] if ranges else units[0]
+        right = counts.bytes_by_file.get(shard.path, (at.end or shard.size) - at.offset)
+        message = f"the records of {shard.path} have {right} bytes, but the reader says {size}. Analyse again."
+        yield Finding("bytes_differ", message)
 
 
 def _of_sums(account: RowsRead, counts: RowCounts) -> Iterator[Finding]:

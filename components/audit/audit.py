@@ -16,12 +16,18 @@ from components.audit.recount import Recounted, recount_findings
 from components.audit.sample import sample_findings
 from components.audit.shards import count_shards, sampled
 from components.audit.statistics import compare_statistics, rows_of
+from components.constants import NormalizationConstants
 from components.errors import DataError
 from components.frozen import FrozenTransform
+from components.frozen.freeze import FrozenGraph
 from components.rows_read import RowsRead
 from components.verdict import Finding, Verdict
 
 PINNED = "pinned constants are not those of this data: only the graph was audited"
+LOST_ACCOUNT = (
+    "NormalizingTransform writes rows_read.json beside the constants that name their schema, but it is not there: "
+    "nothing tells which shards were read. Analyse again."
+)
 NO_ACCOUNT = "none was written beside the constants: which shards were read follows from numbers of rows only"
 
 
@@ -35,8 +41,9 @@ class Evidence:
       splits: the analysed ones.
       sample_bytes: how much of the files is recounted at most, a whole shard at least; 0 recounts nothing.
       seed: of the sample.
-      account: the reader's; None where there is none.
+      account: the reader's; None where there is none, which is right behind the stock Transform only.
       recorded: rows of the analysed splits by ExampleGen; None where it does not say.
+      applied: the transform function that tf.Transform applies, where it is another file than the frozen graph.
     """
 
     shards: Sequence[Shard]
@@ -46,6 +53,7 @@ class Evidence:
     seed: int
     account: RowsRead | None = None
     recorded: int | None = None
+    applied: FrozenGraph | None = None
 
 
 def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str, Any]]:
@@ -67,6 +75,17 @@ def audit_graph(frozen: FrozenTransform) -> tuple[tuple[Finding, ...], dict[str,
     return findings, {name: {"constants_in_graph": len(standing[name]), "max_ulp": ulps[name]} for name in standing}
 
 
+def applied_findings(constants: NormalizationConstants, applied: FrozenGraph) -> tuple[Finding, ...]:
+    """Findings on the constants in the transform function beside the frozen graph."""
+    findings = (
+        *constants_findings(constants, standing_constants(applied)),
+        *lookup_findings(dataclasses.replace(applied, constants=constants)),
+    )
+    if applied.constants.digest != constants.digest:
+        findings += (Finding("constant_changed", f"it holds the constants {applied.constants.digest}. Analyse again."),)
+    return tuple(dataclasses.replace(each, message=f"in transform_fn: {each.message}") for each in findings)
+
+
 def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     """The verdict over graph, statistics, the reader's account and the shards.
 
@@ -78,6 +97,8 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     """
     constants = frozen.constants
     findings, features = audit_graph(frozen)
+    if evidence.applied is not None:
+        findings += applied_findings(constants, evidence.applied)
     if constants.provenance.source:
         pinned = {"data": PINNED, "source": constants.provenance.source, "features": features}
         return Verdict("audit", findings, figures=pinned)
@@ -97,9 +118,14 @@ def audit(frozen: FrozenTransform, evidence: Evidence) -> Verdict:
     compared = compare_statistics(constants, statistics)
     read: tuple[Finding, ...] = ()
     if evidence.account is not None:
-        by_others = RowCounts(constants.rows, rows_of(statistics), evidence.recorded, shards.rows)
+        by_others = RowCounts(constants.rows, rows_of(statistics), evidence.recorded, shards.rows, shards.bytes)
         read = account_findings(evidence.account, evidence.shards, by_others)
+    elif constants.provenance.schema_digest:
+        read = (Finding("account_missing", LOST_ACCOUNT),)
     of_shards = recount_findings(constants, counted) if whole else sample_findings(constants, counted)
+    if not whole and (extra := constants.rows - rows_of(statistics)):
+        fault, why = counted.explained(extra)
+        of_shards += (Finding(fault, f"the constants state {constants.rows} rows: {why}. Analyse again."),)
     for name in constants:
         numbers = figures_of_feature(constants[name], shards.features.get(name), compared, evidence.sample_bytes > 0)
         features[name] = {**features.get(name, {}), **numbers}

@@ -14,7 +14,8 @@ from components.artifacts import CheckBlessing, write_verdict
 from components.audit.account import Shard
 from components.audit.audit import Evidence, audit
 from components.audit.statistics import dataset_of
-from components.frozen import FrozenTransform
+from components.frozen import FrozenTransform, graph_file
+from components.frozen.freeze import FrozenGraph, freeze
 from components.frozen.record_files import matching_files
 from components.rows_read import RowsRead
 from components.verdict import stop_unless_blessed
@@ -53,11 +54,17 @@ def ConstantsAudit(
         seed=seed,
         account=RowsRead.load(transform_graph.uri),
         recorded=_recorded(examples, splits),
+        applied=_applied(transform_graph.uri),
     )
     verdict = audit(frozen, evidence)
     write_verdict(blessing, verdict, frozen.digest)
     stop_unless_blessed(verdict)
     logging.info("ConstantsAudit: %d features, %d shards: nothing.", len(frozen.constants), len(evidence.shards))
+
+
+def _applied(graph: str) -> FrozenGraph | None:
+    """NormalizingTransform leaves both; of the stock Transform's the frozen graph was made a moment ago."""
+    return freeze(f"{graph}/transform_fn") if graph_file.is_there(graph) else None
 
 
 def _shards(examples: Examples, split: str) -> list[Shard]:

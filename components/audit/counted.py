@@ -86,6 +86,18 @@ class Counted:
         if keys is not None:
             self._add_by_key(values, heavy, keys, rows)
 
+    def merge(self, other: "Counted") -> None:
+        """Adds what was counted elsewhere of the same feature."""
+        for into, more in zip(self.statistics, other.statistics, strict=True):
+            into.add(more)
+        for key, more in other.by_key.items():
+            self.by_key.setdefault(key, Recount()).add(more)
+        self.words.update(other.words)
+        self.ranks = [
+            [(b + below, u + upto) for (b, u), (below, upto) in zip(mine, theirs, strict=True)]
+            for mine, theirs in zip(self.ranks, other.ranks, strict=True)
+        ]
+
     def _add_by_key(self, values: Values, weights: Floats | None, keys: Values, rows: int) -> None:
         key_at = np.full(rows, -1, np.int64)
         names, place = np.unique(keys.flat, return_inverse=True)

@@ -22,13 +22,14 @@ _SIGMAS = (-3.0, -1.0, -0.25, 0.25, 1.0, 3.0)
 # Keys of one column that are probed; the tables are walked, too, and compared to the last bit.
 _KEYS, _CELLS = 256, 1_000_000  # at least, and so many that a row's columns times the rows stay below
 _UNSEEN = (b"\x00 never seen", -(2**62) + 1)
+_NONFINITE = (float("nan"), float("inf"), float("-inf"))
 _SHADES = (0, 255, 1, 128)  # of images of one pixel
 Rows = list[dict[str, list[Any]]]
 
 
 def probe_rows(frozen: FrozenTransform) -> Rows:
-    """Rows with the mean, so many sigmas beside it, minimum, maximum, each text and key that was seen, one of each that
-    was not and, last and where it may be, no value at all."""
+    """Rows with the mean, so many sigmas beside it, minimum, maximum, each text and key that was seen, NaN and both
+    infinities where they may be, a text and key that was never seen and, last and where it may be, no value at all."""
     constants = frozen.constants
     inputs = constants.plan.inputs
     columns = {feature.name: _points(constants[feature.name]) for feature in constants.plan.normalized}
@@ -38,7 +39,10 @@ def probe_rows(frozen: FrozenTransform) -> Rows:
     points = max((len(points) for points in columns.values()), default=1)
     keys = max((len(values) for values in known.values()), default=0)
     n = comparable_rows(constants.plan, max(points, min(keys, max(_KEYS, _CELLS // len(inputs)))))
-    rows: Rows = [{f.name: _value(f, known[f.name], columns.get(f.name), at) for f in inputs} for at in range(n + 2)]
+    rows: Rows = [{f.name: _value(f, known[f.name], columns.get(f.name), at) for f in inputs} for at in range(n + 5)]
+    for name in (f.name for f in constants.plan.normalized if f.dtype == "float32" and f.nonfinite != "error"):
+        for row, value in zip(rows[-5:-2], _NONFINITE, strict=True):
+            row[name] = [value] * len(row[name])
     for feature in inputs:
         if known[feature.name] and not any(f.key == feature.name and f.unseen == "error" for f in inputs):
             rows[-2][feature.name] = [_unseen(feature, known[feature.name])]

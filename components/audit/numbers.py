@@ -7,8 +7,10 @@ variances by that share of 2 r sigma + LOG_ERROR r^2, beside one rounding of eit
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from components.audit.counted import LOG_ERROR
 from components.audit.exact_recount import Recount
@@ -66,25 +68,26 @@ def _slack(table: Mapping[str, list[float]]) -> dict[str, list[float]]:
 
 def differing(stated: Numbers, found: Numbers) -> Iterator[str]:
     """The names of what differs."""
-    for name in (*COUNTS, *FLOATS):
-        slack = found.slack.get(name)
-        if stated.values[name] == found.values[name]:
-            continue
-        pairs = zip(stated.values[name], found.values[name], strict=True)
-        if slack is None or not all(abs(s - f) <= most for (s, f), most in zip(pairs, slack, strict=True)):
-            yield name
+    return (name for name in (*COUNTS, *FLOATS) if not _near(stated.values[name], found, name))
 
 
 def named(stated: Numbers, found: Numbers) -> tuple[str, str]:
     """Fault and explanation, by the numbers of one feature alone."""
     said, came = stated.values, found.values
-    if said["mean"] == came["variance"] and said["variance"] == came["mean"]:
+    if _near(said["mean"], found, "variance") and _near(said["variance"], found, "mean"):
         return "mean_variance_swapped", "each stands in the other's place"
     if any(came["missing"]) and said["count"] == [n + m for n, m in zip(came["count"], came["missing"], strict=True)]:
         return "missing_filled_before_statistics", "the count holds the missing values"
     if set(differing(stated, found)) <= {"mean", "variance"}:
         return _arithmetic(stated, found)
     return "statistics_differ", "no known fault explains it"
+
+
+def _near(said: list[float], found: Numbers, name: str) -> bool:
+    came, slack = found.values[name], found.slack.get(name)
+    if slack is None:
+        return said == came
+    return said == came or all(abs(s - f) <= most for s, f, most in zip(said, came, slack, strict=True))
 
 
 def _arithmetic(stated: Numbers, found: Numbers) -> tuple[str, str]:
@@ -95,9 +98,16 @@ def _arithmetic(stated: Numbers, found: Numbers) -> tuple[str, str]:
     with np.errstate(divide="ignore", invalid="ignore"):
         sample = variance * n / (n - 1)
     right_mean = "mean" not in set(differing(stated, found))
-    if right_mean and np.allclose(said_variance, sample, rtol=_ROUNDING, atol=0, equal_nan=True):
+    slack = np.array(found.slack.get("variance", 0.0))
+    if right_mean and _close(said_variance, sample, slack) and not _close(variance, sample, slack):
         return "sample_variance", "it was divided by n - 1"
     power = variance + mean * mean
     if (off_mean <= _ARITHMETIC * np.sqrt(power)).all() and (off_variance <= _ARITHMETIC * power).all():
         return "not_exact", "the sums were rounded, as those of float32 are"
     return "statistics_differ", "no known fault explains it"
+
+
+def _close(one: npt.NDArray[Any], other: npt.NDArray[Any], slack: npt.NDArray[Any]) -> bool:
+    """To ``_ROUNDING`` and the slack; a statistic of one value has no sample variance on either side."""
+    distance = np.abs(one - other)
+    return bool(((distance <= slack + _ROUNDING * np.abs(other)) | (np.isnan(one) & np.isnan(other))).all())

@@ -1,19 +1,20 @@
 """Rows and exact statistics read anew from the shards, by TensorFlow's own kernels in batches."""
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from components.audit.counted import Counted, Values, values_of
+from components.audit.counted import Counted, Values, counts_words, values_of
+from components.audit.spread import FeatureSpread
 from components.audit.whole_sums import Floats
 from components.constants import NormalizationConstants
 from components.feature_plan import Feature, FeaturePlan
 from components.frozen.raw_columns import DTYPES
 from components.frozen.record_files import compression_of
 
+_FRAMING = 16  # bytes that a TFRecord adds to its text
 _BATCH = 2_048  # records; 200 MB of records of 100 KB
 
 
@@ -23,14 +24,15 @@ class ShardCounts:
 
     Attributes:
       rows: by shard, in the order they were read.
+      bytes: by shard, of its records with 16 bytes of framing each, decompressed.
       features: by name.
-      sums: by feature, for each shard and statistic the exact sums of weights and of weighted values; only of a part of
-        the shards, whose spread tells how far the mean of all may be.
+      spreads: by feature, how its sums differ between the shards; only of a part of them, where that bounds the rest.
     """
 
     rows: Mapping[str, int]
+    bytes: Mapping[str, int]
     features: Mapping[str, Counted]
-    sums: Mapping[str, Sequence[Sequence[tuple[int, int]]]] = dataclasses.field(default_factory=dict)
+    spreads: Mapping[str, FeatureSpread] = dataclasses.field(default_factory=dict)
 
 
 def sampled(files: Sequence[str], sample_bytes: int, seed: int) -> tuple[str, ...]:
@@ -52,9 +54,9 @@ def sampled(files: Sequence[str], sample_bytes: int, seed: int) -> tuple[str, ..
 
 
 def count_shards(files: Sequence[str], constants: NormalizationConstants, by_shard: bool = False) -> ShardCounts:
-    """Reads every record of the files once; ``by_shard`` keeps the sums of each."""
+    """Reads every record of the files once; ``by_shard`` also tells how the shards differ."""
     plan = constants.plan
-    counted = {name: Counted.empty(stated) for name, stated in constants.items() if stated.feature.image is None}
+    counted = _empty(constants)
     columns = {feature.name: feature for feature in plan.features}
     read = [columns[name] for name in dict.fromkeys((*counted, *(key.name for key in plan.keys)))]
     spec = {feature.name: _spec(feature) for feature in read}
@@ -63,28 +65,30 @@ def count_shards(files: Sequence[str], constants: NormalizationConstants, by_sha
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    rows: dict[str, int] = {}
-    totals: list[dict[str, list[tuple[int, int]]]] = [_totals(counted)]
+    rows, size = dict.fromkeys(files, 0), dict.fromkeys(files, 0)
+    numeric = [name for name, of in counted.items() if of.statistics and not counts_words(of.stated.feature)]
+    spreads = {name: FeatureSpread.empty(counted[name]) for name in numeric} if by_shard else {}
     for file in files:
-        rows[file] = 0
+        of_file = _empty(constants) if by_shard else counted
         for batch in tf.data.TFRecordDataset(file, compression_of(file)).batch(_BATCH).prefetch(2):
             n = int(batch.shape[0])
             rows[file] += n
+            size[file] += int(tf.reduce_sum(tf.strings.length(batch))) + _FRAMING * n
             parsed = parse(batch) if spec else {}
             weights = _weights(plan, parsed, n)
             keys = {key.name: _keys(key, parsed[key.name], n) for key in plan.keys}
-            for name, into in counted.items():
+            for name, into in of_file.items():
                 into.add(parsed[name], n, weights, keys.get(columns[name].key))
         if by_shard:
-            totals.append(_totals(counted))
-    sums = {
-        name: [
-            [(w - w0, t - t0) for (w, t), (w0, t0) in zip(after[name], before[name], strict=True)]
-            for before, after in itertools.pairwise(totals)
-        ]
-        for name in counted
-    }
-    return ShardCounts(rows, counted, sums)
+            for name, into in counted.items():
+                into.merge(of_file[name])
+            for name, spread in spreads.items():
+                spread.add(of_file[name])
+    return ShardCounts(rows, size, counted, spreads)
+
+
+def _empty(constants: NormalizationConstants) -> dict[str, Counted]:
+    return {name: Counted.empty(stated) for name, stated in constants.items() if stated.feature.image is None}
 
 
 def _spec(feature: Feature) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
@@ -104,7 +108,3 @@ def _weights(plan: FeaturePlan, parsed: Mapping[str, object], rows: int) -> Floa
     weights = np.zeros(rows)
     weights[values.owner] = values.flat
     return weights
-
-
-def _totals(counted: Mapping[str, Counted]) -> dict[str, list[tuple[int, int]]]:
-    return {name: [(each.weight, each.total) for each in of.statistics] for name, of in counted.items()}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.audit.numbers import FLOATS, Numbers, differing, named, stated_numbers
 from components.constants import FeatureConstants, NormalizationConstants
 from components.errors import DataError
 from components.verdict import Finding
@@ -89,16 +90,39 @@ def compare_statistics(constants: NormalizationConstants, statistics: Datasets) 
     findings, compared, not_compared = [], {}, {}
     for feature in constants.plan.normalized:
         name = feature.name
-        theirs = [features[name].num_stats for features in by_name if _is_numeric(features.get(name))]
-        reason = _why_not(constants, constants[name], len(theirs) == len(statistics))
+        own = [features[name].num_stats for features in by_name if _is_numeric(features.get(name))]
+        reason = _why_not(constants, constants[name], len(own) == len(statistics))
         if reason:
             not_compared[name] = reason
             continue
-        compared[name] = _compared(constants[name], theirs)
-        wrong = next((number for number in compared[name] if number.differs), None)
+        compared[name] = _compared(constants[name], own)
+    first = {name: next(filter(lambda n: n.differs, numbers), None) for name, numbers in compared.items()}
+    theirs = {name: _as_found(numbers, by_name, name) for name, numbers in compared.items() if any(first.values())}
+    for name, wrong in first.items():
         if wrong is not None:
-            findings.append(Finding("statistics_differ", f"StatisticsGen has {wrong}. Analyse again.", name))
+            stated = stated_numbers(constants[name])
+            others = (n for n in compared if first[n] and n != name and not _apart(stated, theirs[n]))
+            other = next(others, None)
+            fault, why = named(stated, theirs[name])
+            if other is not None:
+                fault, why = "features_permuted", f"these are the statistics of {other!r}"
+            findings.append(Finding(fault, f"StatisticsGen has {wrong}: {why}. Analyse again.", name))
     return Comparison(tuple(findings), compared, not_compared)
+
+
+def _as_found(numbers: Sequence[Compared], by_name: Sequence[Mapping[str, Any]], name: str) -> Numbers:
+    """What StatisticsGen has, with the tolerances."""
+    theirs = {number.what: [number.theirs] for number in numbers}
+    nan = theirs["NaN"][0]
+    missing = sum(int(features[name].num_stats.common_stats.num_missing) for features in by_name)
+    counts = {"count": [theirs["values"][0] - nan], "missing": [missing], "nan": [nan], "inf": [0]}
+    floats = {what: theirs[what] for what in FLOATS}
+    slack = {number.what: [number.tolerance] for number in numbers if number.what in ("mean", "variance")}
+    return Numbers(counts | floats, slack)
+
+
+def _apart(stated: Numbers, found: Numbers) -> bool:
+    return any(what != "missing" for what in differing(stated, found))
 
 
 def _is_numeric(feature: Any) -> bool:

@@ -14,11 +14,11 @@ def require_same_constants(strategy: tf.distribute.Strategy, digest: str) -> Non
     """Returns where all workers have the constants of this digest (hex); one process always agrees with itself.
 
     Raises:
-      ConfigError: on every worker, if one has others.
+      ConfigError: on every worker, if one has others; the message begins with the fault, ``other_constants``.
     """
     rows = gathered(strategy, list(bytes.fromhex(digest)))
     found = [bytes(row).hex()[:_SHOWN] for row in rows]
-    _require_equal(found, "has constants", "Give every worker the same transform graph")
+    _require_equal(found, "has constants", "Give every worker the same transform graph", "other_constants: ")
 
 
 def require_same_position(strategy: tf.distribute.Strategy, trained: int) -> None:
@@ -40,10 +40,10 @@ def gathered(strategy: tf.distribute.Strategy, row: Sequence[int]) -> list[list[
     return [list(replica) for replica in replicas[:: len(strategy.extended.worker_devices)]]
 
 
-def _require_equal(found: Sequence[str], verb: str, advice: str) -> None:
+def _require_equal(found: Sequence[str], verb: str, advice: str, fault: str = "") -> None:
     other = next((worker for worker, value in enumerate(found) if value != found[0]), None)
     if other is not None:
         raise ConfigError(
-            f"Workers of one training must agree, but worker {other} {verb} {found[other]} and worker 0 {verb} "
+            f"{fault}Workers of one training must agree, but worker {other} {verb} {found[other]} and worker 0 {verb} "
             f"{found[0]}. {advice}."
         )

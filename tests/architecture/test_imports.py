@@ -251,7 +251,6 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.report.pictures": ("tensorflow",),
     "components.audit.expected": (),
     "components.audit.exact_recount": (),
-    "components.audit.statistics": (),
     "components.audit": ("tensorflow",),
     "components.audit.component": ("tensorflow", "tfx"),
     "pipeline.where": (),

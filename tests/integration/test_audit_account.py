@@ -84,17 +84,22 @@ def _without(units: Units) -> Units:
     return units[:1] + units[2:]
 
 
+def _first(units: Units, **changes: int) -> Units:
+    return (dataclasses.replace(units[0], **changes), *units[1:])  # type: ignore[arg-type]
+
+
 def _shorter(units: Units) -> Units:
-    return tuple(dataclasses.replace(unit, end=(unit.end or 0) - 22) for unit in units[:1]) + units[1:]
+    return _first(units, end=(units[0].end or 0) - 22, bytes=units[0].bytes - 22)
 
 
 def _longer(units: Units) -> Units:
-    return tuple(dataclasses.replace(unit, end=(unit.end or 0) + 22) for unit in units[:1]) + units[1:]
+    return _first(units, end=(units[0].end or 0) + 22, bytes=units[0].bytes + 22)
 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [(_without, "shard_left_out"), (_shorter, "shard_left_out"), (_longer, "shard_read_twice")],
+    ids=["a gap", "too short", "an overlap"],
 )
 def test_ranges_of_bytes_with_a_gap_or_an_overlap(change: Callable[[Units], Units], fault: str, read: Read) -> None:
     units = change(read.account.units)
@@ -103,6 +108,27 @@ def test_ranges_of_bytes_with_a_gap_or_an_overlap(change: Callable[[Units], Unit
     assert found == fault
     assert message.startswith("bytes ")
     assert "Split-a/1" in message
+
+
+@pytest.mark.parametrize("changes", [{"end": 5}, {"offset": 100_000}, {"offset": 4}])
+def test_a_part_of_a_compressed_shard(changes: dict[str, int], read: Read) -> None:
+    at = next(i for i, unit in enumerate(read.account.units) if unit.file == "Split-a/3.gz")
+    units = (*read.account.units[:at], *_first(read.account.units[at:], **changes))
+    ((fault, message),) = findings(read, units)
+    assert fault == "shard_left_out"
+    assert "Split-a/3.gz" in message
+
+
+@pytest.mark.parametrize("name", ["Split-a/1", "Split-b/3.gz"])
+def test_other_bytes_than_the_records_have(name: str, read: Read) -> None:
+    at = next(i for i, unit in enumerate(read.account.units) if unit.file == name)
+    wrong = read.account.units[at].bytes + 22
+    units = (*read.account.units[:at], *_first(read.account.units[at:], bytes=wrong))
+    size = {s.path: sum(u.bytes for u in read.account.units if s.path.endswith(u.file)) for s in read.shards}
+    assert findings(read, bytes_by_file=size) == []  # type: ignore[arg-type]
+    ((fault, message),) = findings(read, units, bytes_by_file=size)  # type: ignore[arg-type]
+    assert fault == "bytes_differ"
+    assert name in message
 
 
 def test_a_file_that_is_none_of_the_splits(read: Read) -> None:

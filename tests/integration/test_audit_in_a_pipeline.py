@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,20 @@ def test_several_splits_of_several_artifacts_are_audited_together(run: Run, tmp_
         "n": "log1p",
         "by": "compared",
     }
+
+
+def test_a_mean_changed_by_one_ulp_in_the_function_that_tf_transform_applies(run: Run, tmp_path: Path) -> None:
+    """The frozen graph beside it is right."""
+    graph = standard_artifacts.TransformGraph()
+    graph.uri = str(tmp_path / "graph")
+    shutil.copytree(run.graph.uri, graph.uri)
+    mean = float(FrozenTransform.load(run.graph.uri).constants["x"].mean)
+    file = Path(graph.uri, "transform_fn", "saved_model.pb")
+    old, new = np.float64(mean).tobytes(), np.nextafter(mean, np.inf).tobytes()
+    assert old in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(old, new))
+    with pytest.raises(CheckFailedError, match="constant_changed: feature 'x': in transform_fn: "):
+        audited(tmp_path, dataclasses.replace(run, graph=graph))
 
 
 def test_one_of_two_analysed_splits_left_out_of_the_audit(run: Run, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from graph_tables import Row, constants_of, feature, plan_of, write_records
 
 from components import NormalizationConstants
+from components.audit.bounds import standard_errors
 from components.audit.recount import Recounted, recount_findings
-from components.audit.sample import sample_findings, standard_errors
+from components.audit.sample import sample_findings
 from components.audit.shards import count_shards, sampled
 from components.feature_plan import FeaturePlan
 from components.verdict import Finding

@@ -91,8 +91,8 @@ def test_a_worker_with_other_constants_stops_all_before_the_first_step(
     begun = time.monotonic()
     found = both([table, other], tmp_path, options=OPTIONS)
     expected = (
-        f"ConfigError: Workers of one training must agree, but worker 1 has constants {digests[1]} and worker 0 has "
-        f"constants {digests[0]}. Give every worker the same transform graph."
+        "ConfigError: other_constants: Workers of one training must agree, but worker 1 has constants "
+        f"{digests[1]} and worker 0 has constants {digests[0]}. Give every worker the same transform graph."
     )
     for status, log in found:
         assert status == 1
