@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 GROSS = 4.0
 _MIN_COUNT_OF_GROSS = 1000
 # Kurtosis that is allowed to any feature; a normal one has 3, exponential tails 9, a logistic one 4.2.
-_USUAL_KURTOSIS = 100.0
+_USUAL_KURTOSIS = 30.0
 # Rows off the rest, at least, that a feature must have had before it is no accident that none is left: exp(-10).
 _ROWS_OF_SPREAD = 10.0
 
@@ -32,13 +32,13 @@ def log_ratio_error(before: FeatureConstants | KeyTable, after: FeatureConstants
     The kurtosis is before's, so that outliers in after do not excuse themselves. With D the largest distance from the
     mean and f = D^2 / (n sigma^2), the farthest value's part of the variance, it is at most D^2 / sigma^2, which a rare
     event reaches: two values, whose variance is (max - mean)(mean - min) (Bhatia and Davis). Tails down to those of
-    infinite variance, the j-th farthest value at D / sqrt(j), have pi^2 / 6 f^2 n, here 2 f^2 n.
+    infinite variance, the j-th farthest value at D / sqrt(j), have pi^2 / 6 f^2 n.
     """
     below, above = before.mean - before.min, before.max - before.mean
     n = np.maximum(before.count, 1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         bound = np.where(before.variance > 0, np.maximum(below, above) ** 2 / before.variance, 1.0)
-    tails = np.maximum(_USUAL_KURTOSIS, 2 * bound**2 / n)
+    tails = np.maximum(_USUAL_KURTOSIS, math.pi**2 / 6 * bound**2 / n)
     kurtosis = np.where(before.variance >= 0.5 * below * above, bound, np.minimum(bound, tails))
     return np.asarray(np.sqrt(np.maximum(kurtosis - 1, 0) / 4 * (1 / n + 1 / np.maximum(after.count, 1))))
 
