@@ -9,6 +9,7 @@ import numpy.typing as npt
 from components.constants import FeatureConstants, KeyTable
 
 Floats = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
 
 # Beyond it a change of sigma is none of sampling: resamples of 1,000 and more rows with infinite variance stay below.
 GROSS = 4.0
@@ -49,7 +50,7 @@ def allowed(ratio: float, z: float, error: Floats, before: Any, after: Any) -> F
     return np.minimum(math.log(ratio) + z * error, most)
 
 
-def lost(before: FeatureConstants | KeyTable, after: FeatureConstants | KeyTable) -> tuple[Floats, Floats]:
+def lost(before: FeatureConstants | KeyTable, after: FeatureConstants | KeyTable) -> tuple[Truths, Truths]:
     """Where exactly one side has no spread, and where the other side's rows make that no accident; both of booleans.
 
     At least n (sigma / (max - min))^2 rows differ from any one value.
@@ -59,4 +60,4 @@ def lost(before: FeatureConstants | KeyTable, after: FeatureConstants | KeyTable
         rows = [side.count * side.variance / (side.max - side.min) ** 2 for side in (before, after)]
     share = np.where(before.variance > 0, rows[0] / np.maximum(before.count, 1), rows[1] / np.maximum(after.count, 1))
     expected = np.nan_to_num(share) * np.where(before.variance > 0, after.count, before.count)
-    return one, one & (expected >= _ROWS_OF_SPREAD)
+    return np.asarray(one), np.asarray(one & (expected >= _ROWS_OF_SPREAD))
