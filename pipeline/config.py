@@ -173,6 +173,8 @@ class TrainerSection:
       fed_check: whether the first epoch's input must have the mean and sigma that the constants promise: "block" stops
         the training behind that epoch, "warn" says it in the log, "off" does not look. Of one device; block, because
         a model that was fed other numbers than it will be served is worth nothing.
+      fed_far: normalized values farther from 0 are a warning; 50 saturates every usual activation.
+      fed_clipped: a larger share of values at the bound of ``clip`` is a warning; 1 % are no single outliers any more.
       augment: how images are varied in training, each batch anew: "flip" exchanges left and right in half of them,
         "crop=4" moves each by up to 4 pixels. Empty, because digits and letters do not bear every change.
       keras_export: writes the model as a ``.keras`` file, too; False because serving does not read it.
@@ -192,6 +194,8 @@ class TrainerSection:
     strategy: Literal["single", "mirrored", "multi_worker"] = "single"
     keras_export: bool = False
     fed_check: Literal["block", "warn", "off"] = "block"
+    fed_far: float = 50.0
+    fed_clipped: float = 0.01
     augment: tuple[str, ...] = ()
 
 

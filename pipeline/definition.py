@@ -164,6 +164,8 @@ def pipeline_at(places: Places, config: PipelineConfig, plan: FeaturePlan) -> Pi
         max_ulps=config.parity.max_ulps,
         code_digest=code_digest(),
     )
+    # Blessed is what the next run is compared with: only a model that passed every check.
+    evaluator.add_upstream_node(parity)
     pusher = tfx.components.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.drift.changes import Comparison, FeatureChange, KeysChange, MomentsChange
-from components.drift.gate import Limits, find_drift
-from components.verdict import line
+from components.drift.gate import Limits, find_drift, find_notable
+from components.verdict import Finding, line
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def print_diff(comparison: Comparison, names: Sequence[str], console: Console) -
     else:
         both = zip((comparison.before, comparison.after), names, strict=True)
         lines += [f"{constants.digest}  {constants.rows:,} rows  {name}" for constants, name in both]
-    lines += [f"drift{line(finding)}" for finding in find_drift(comparison, Limits(), (names[0], names[1]))]
+    lines += [f"drift{line(finding)}" for finding in _drift(comparison, names)]
     for text in lines:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -52,8 +52,13 @@ def as_json(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
         "only_before": list(comparison.only_before),
         "only_after": list(comparison.only_after),
         "features": [_feature_json(change) for change in comparison.changed],
-        "drift": [dataclasses.asdict(finding) for finding in find_drift(comparison, Limits(), (names[0], names[1]))],
+        "drift": [dataclasses.asdict(finding) for finding in _drift(comparison, names)],
     }
+
+
+def _drift(comparison: Comparison, names: Sequence[str]) -> list[Finding]:
+    sides = names[0], names[1]
+    return [*find_drift(comparison, Limits(), sides), *find_notable(comparison, Limits(), sides)]
 
 
 def _feature_json(change: FeatureChange) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Which of the differences between two sets of constants are drift: limits -> findings. NumPy only."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.constants import FeatureConstants, KeyTable, NormalizationConstants
+from components.drift import spread
 from components.drift.changes import HARMLESS_SETTINGS, Comparison, FeatureChange, KeysChange
 from components.drift.compare import compare
 from components.verdict import Finding, Verdict
@@ -25,6 +27,7 @@ class Limits:
     Attributes:
       mean_shift: of a mean, in sigmas. A tenth moves no feature out of the range that the model was trained on.
       sigma_ratio: of sigmas, either way, at least 1. By a quarter more or less a model still reads the same feature.
+        A factor of 4 is always found from 1,000 values on, and a sigma that becomes 0, or was 0, whatever the limit.
       missing_rate, nonfinite_rate: of these shares of all values. A defect of one source moves a per cent of the
         rows; non-finite values have no reason to come at all.
       key_share: of the share of one key, and the share of all new or all gone keys beyond what sampling explains.
@@ -67,10 +70,12 @@ def drift_verdict(
     if action == "off" or before is None:
         return Verdict("drift", figures={**figures, "before": None})
     comparison = compare(before, after)
-    found = tuple(find_drift(comparison, limits))
+    found, notable = tuple(find_drift(comparison, limits)), tuple(find_notable(comparison, limits))
     figures["before"] = before.digest
     figures["features"] = {change.name: _figures(change) for change in comparison.changed}
-    return Verdict("drift", found, (), figures) if action == "block" else Verdict("drift", (), found, figures)
+    if action == "block":
+        return Verdict("drift", found, notable, figures)
+    return Verdict("drift", (), (*found, *notable), figures)
 
 
 def find_drift(
@@ -78,8 +83,8 @@ def find_drift(
 ) -> Iterator[Finding]:
     """Every change that exceeds its limit by more than ``limits.z`` standard errors, in the order of the features.
 
-    The standard error of a sigma ratio comes from the bound kurtosis <= (largest distance from the mean / sigma)^2,
-    which holds for any data: heavy tails make the check milder, never wrong. ``names`` are what the texts call the two.
+    Standard errors of means and sigmas are those of the baseline's own spread; see ``components.drift.spread``.
+    ``names`` are what the texts call the two.
     """
     for name in comparison.only_before:
         yield Finding("feature_gone", f"{names[0]} has it and {names[1]} does not.", name)
@@ -87,6 +92,43 @@ def find_drift(
         yield Finding("feature_added", f"{names[1]} has it and {names[0]} does not.", name)
     for change in comparison.features:
         yield from _of_feature(change, limits)
+
+
+def find_notable(
+    comparison: Comparison, limits: Limits, names: tuple[str, str] = ("the last blessed run", "this run")
+) -> Iterator[Finding]:
+    """What stops no run but should be seen: single keys on one side only, and a spread of few rows that is gone.
+
+    A key is named when its share exceeds ``limits.z`` standard errors: from about 40 values of equally large sides on,
+    so that rare keys may come and go.
+    """
+    for change in comparison.features:
+        before, after = change.before, change.after
+        if change.moments is not None:
+            one_is_0, no_accident = spread.lost(before, after)
+            for at in np.flatnonzero(one_is_0 & ~no_accident)[:1]:
+                pair = before.sigma.flat[at], after.sigma.flat[at]
+                text = f"its sigma went from {pair[0]:.6g} to {pair[1]:.6g}, which a few rows decide."
+                yield Finding("sigma_to_or_from_0", text, change.name)
+        if change.keys is not None:
+            yield from _single_keys(change, change.keys, limits.z, names)
+
+
+def _single_keys(change: FeatureChange, keys: KeysChange, z: float, names: tuple[str, str]) -> Iterator[Finding]:
+    before, after = _counts(change.before), _counts(change.after)
+    totals = np.float64(sum(before.values())), np.float64(sum(after.values()))
+    if not all(totals):
+        return
+    for fault, found, side, has, lacks in (
+        ("gone_key", keys.gone, before, 0, 1),
+        ("new_key", keys.new, after, 1, 0),
+    ):
+        shares = {key: np.float64(side[key]) / totals[has] for key in found}
+        for key, share in sorted(shares.items(), key=lambda item: -item[1]):
+            if share > z * _share_error(share, 0.0, totals[has], totals[lacks]):
+                text = f"key {ascii(key)[1:]} has {100 * share:.3g} % of the values of {names[has]}"
+                text += f" and none of {names[lacks]}."
+                yield Finding(fault, text, change.name)
 
 
 def _of_feature(change: FeatureChange, limits: Limits) -> Iterator[Finding]:
@@ -105,7 +147,7 @@ def _of_feature(change: FeatureChange, limits: Limits) -> Iterator[Finding]:
             ("nonfinite_rate", change.nonfinite_rate, limits.nonfinite_rate),
         ):
             error = _share_error(*rates, *totals)
-            if (at := _worst(np.abs(rates[1] - rates[0]), limit, error, limits.z)) is not None:
+            if (at := _worst(np.abs(rates[1] - rates[0]), limit + limits.z * error)) is not None:
                 text = _said(100 * rates[0].flat[at], 100 * rates[1].flat[at], " %", 100 * limit, 100 * error.flat[at])
                 yield Finding(fault, text, change.name)
     if change.keys is not None:
@@ -118,28 +160,22 @@ def _of_moments(
     unit = np.where(before.variance > 0, before.sigma, after.sigma)
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = np.where(after.mean == before.mean, 0.0, np.abs(after.mean - before.mean) / unit)
-        sampling = np.sqrt(before.variance / before.count + after.variance / after.count)
+    # Of before alone: outliers in after, which enlarge its own variance, do not excuse themselves.
+    sampling = np.sqrt(before.variance * (1 / np.maximum(before.count, 1) + 1 / np.maximum(after.count, 1)))
+    with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(unit > 0, sampling / unit, 0.0)
-    if (at := _worst(shift, limits.mean_shift, error, limits.z)) is not None:
+    if (at := _worst(shift, limits.mean_shift + limits.z * error)) is not None:
         text = f"its mean{where} moved by {shift.flat[at]:.4g} sigma; "
         yield Finding("mean_shift", text + _allowed(limits.mean_shift, error.flat[at], " sigma"), name)
-    larger = np.maximum(before.sigma, after.sigma)
-    with np.errstate(invalid="ignore"):
-        loss = np.where(larger > 0, 1 - np.minimum(before.sigma, after.sigma) / larger, 0.0)
-    error = np.sqrt(_spread_sampling(before) + _spread_sampling(after))
-    if (at := _worst(loss, 1 - 1 / limits.sigma_ratio, error, limits.z)) is not None:
+    error = spread.log_ratio_error(before, after)
+    allowed = spread.allowed(limits.sigma_ratio, limits.z, error, before, after)
+    one_is_0, no_accident = spread.lost(before, after)
+    distance = np.where(one_is_0, np.where(no_accident, np.inf, 0.0), spread.log_ratio(before, after))
+    if (at := _worst(distance, allowed)) is not None:
         pair = before.sigma.flat[at], after.sigma.flat[at]
         text = f"its sigma{where} went from {pair[0]:.6g} to {pair[1]:.6g}; "
-        text += f"allowed is a factor of {limits.sigma_ratio:g} with a relative standard error of {error.flat[at]:.2g}."
+        text += f"allowed is a factor of {math.exp(allowed.flat[at]):.3g} either way, and never to or from 0."
         yield Finding("sigma_ratio", text, name)
-
-
-def _spread_sampling(side: FeatureConstants | KeyTable) -> Floats:
-    """Upper bound on the variance of ln(sigma): (kurtosis - 1) / 4n with the bound on kurtosis; 0 without spread."""
-    distance = np.maximum(side.max - side.mean, side.mean - side.min)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kurtosis = np.where(side.variance > 0, distance**2 / side.variance, 1.0)
-    return np.asarray(np.maximum(kurtosis - 1, 0) / (4 * np.maximum(side.count, 1)))
 
 
 def _of_keys(change: FeatureChange, keys: KeysChange, limits: Limits) -> Iterator[Finding]:
@@ -187,9 +223,9 @@ def _share_error(one: Any, other: Any, n: Any, m: Any) -> Any:
     return np.sqrt(np.maximum(pooled * (1 - pooled), 0) * (1 / n + 1 / m))
 
 
-def _worst(distance: Floats, limit: float, error: Floats, z: float) -> int | None:
-    """Flat index of the statistic farthest beyond its limit; None where all are within."""
-    beyond = (distance - limit - z * error).ravel()
+def _worst(distance: Floats, allowed: Floats) -> int | None:
+    """Flat index of the statistic farthest beyond what is allowed; None where all are within."""
+    beyond = (distance - allowed).ravel()
     return int(np.argmax(beyond)) if beyond.size and np.max(beyond) > 0 else None
 
 

@@ -76,6 +76,14 @@ def listed(verdicts: Iterable[Verdict]) -> list[tuple[str, str, Finding]]:
     return both + [("warning", v.check, f) for v in verdicts for f in v.warnings]
 
 
+def grouped(found: Iterable[tuple[str, str, Finding]]) -> list[tuple[str, str, str, list[Finding]]]:
+    """What ``listed`` gives as state, check, fault and its findings, in the order in which they first occur."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for state, check, finding in found:
+        groups.setdefault((state, check, finding.fault), []).append(finding)
+    return [(*key, findings) for key, findings in groups.items()]
+
+
 def scalars(verdict: Verdict) -> list[tuple[str, str]]:
     """What a check compared, the single features aside."""
     return list(figures(verdict.figures, leave_out=(_OF_FEATURES, "edges")))

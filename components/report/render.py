@@ -7,13 +7,14 @@ import importlib.resources
 
 import jinja2
 
-from components.report.checks import badges, listed, scalars, title_of
+from components.report.checks import badges, grouped, listed, scalars, title_of
 from components.report.facts import RunFacts
 from components.report.payload import embedded, payload
 from components.report.table import columns, roles, states
 from components.report.wording import duration, label, number
 
 FILE_NAME = "report.html"
+_SHOWN_FINDINGS = 20  # the others are folded, by check and fault
 _MAX_FINDINGS = 200  # a person reads no more; the verdict has all
 
 
@@ -25,7 +26,8 @@ def render(facts: RunFacts) -> str:
     return _template().render(
         facts=facts,
         badges=badges(facts),
-        findings=findings[:_MAX_FINDINGS],
+        findings=findings[:_SHOWN_FINDINGS],
+        folded=grouped(findings[_SHOWN_FINDINGS:_MAX_FINDINGS]),
         more_findings=max(0, len(findings) - _MAX_FINDINGS),
         columns=table,
         states=states(facts),

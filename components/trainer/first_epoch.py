@@ -8,7 +8,7 @@ from absl import logging
 
 from components.constants import NormalizationConstants
 from components.trainer.fed import Observer
-from components.trainer.fed_check import FILE_NAME, judge
+from components.trainer.fed_check import FILE_NAME, FedLimits, judge
 from components.trainer.options import TrainingOptions
 from components.verdict import line, stop_unless_blessed
 
@@ -20,6 +20,7 @@ class FedCheck(keras.callbacks.Callback):
         """Of a training that begins with the first row; ``folder`` is the logs'."""
         super().__init__()
         self._constants, self._folder, self._blocks = constants, folder, options.fed_check == "block"
+        self._limits = FedLimits(options.fed_far, options.fed_clipped)
         # Rows whose image is left out pass by neither the analysis nor the training. Of several such images it is not
         # known which rows lack both.
         skipping = [f for f in constants.plan.images if f.image is not None and f.image.corrupt == "skip"]
@@ -41,7 +42,7 @@ class FedCheck(keras.callbacks.Callback):
         if self._observer is None:
             return
         own_data = not self._constants.provenance.source and self._is_exact
-        verdict = judge(self._constants, self._observer.seen(), own_data=own_data)
+        verdict = judge(self._constants, self._observer.seen(), own_data=own_data, limits=self._limits)
         self._observer = None
         tf.io.gfile.makedirs(self._folder)
         with tf.io.gfile.GFile(f"{self._folder}/{FILE_NAME}", "w") as file:

@@ -13,7 +13,7 @@ Strategy = Literal["single", "mirrored", "multi_worker"]
 FedCheck = Literal["block", "warn", "off"]
 
 # Where and how often the state is written, and in which form the model is: the trained weights are the same.
-_WITHOUT_EFFECT = ("checkpoint_dir", "checkpoint_steps", "keras_export", "fed_check")
+_WITHOUT_EFFECT = ("checkpoint_dir", "checkpoint_steps", "keras_export", "fed_check", "fed_far", "fed_clipped")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,8 @@ class TrainingOptions:
     strategy: Strategy = "single"
     keras_export: bool = False
     fed_check: FedCheck = "block"
+    fed_far: float = 50.0
+    fed_clipped: float = 0.01
     augment: tuple[str, ...] = ()
 
     @classmethod
@@ -86,6 +88,8 @@ class TrainingOptions:
             "early_stopping": (self.early_stopping >= 0, "at least 0"),
             "strategy": (self.strategy in get_args(Strategy), strategies),
             "fed_check": (self.fed_check in get_args(FedCheck), checks),
+            "fed_far": (self.fed_far > 0, "greater than 0"),
+            "fed_clipped": (0 <= self.fed_clipped <= 1, "from 0 to 1"),
         }
 
     @property

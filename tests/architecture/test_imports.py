@@ -215,6 +215,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "components.trainer.checkpoints": ("keras", "tensorflow"),
     "components.trainer.fed": ("tensorflow",),
     "components.trainer.fed_check": (),
+    "components.trainer.fed_expected": (),
     "components.trainer.first_epoch": ("keras", "tensorflow"),
     "components.trainer.distributed": ("keras", "tensorflow"),
     "components.trainer.fitting": ("keras", "tensorflow"),

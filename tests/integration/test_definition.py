@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graph_tables import constants_of, feature, plan_of
@@ -21,6 +22,14 @@ feature { name: "y" type: INT shape {} presence { min_fraction: 1 } annotation {
 
 def compiled(folder: Path, data: str, thresholds: str = "", trainer: str = "") -> dict[str, dict[str, str]]:
     """Node id -> parameters that are constants, of the pipeline with this [data] section."""
+    return {
+        name: {key: value.field_value.string_value for key, value in node.parameters.parameters.items()}
+        for name, node in compiled_nodes(folder, data, thresholds, trainer).items()
+    }
+
+
+def compiled_nodes(folder: Path, data: str, thresholds: str = "", trainer: str = "") -> dict[str, Any]:
+    """Node id -> TFX's own description of it."""
     from tfx.dsl.compiler.compiler import Compiler
 
     from pipeline.definition import build_pipeline
@@ -34,10 +43,7 @@ def compiled(folder: Path, data: str, thresholds: str = "", trainer: str = "") -
     )
     pipeline = build_pipeline(load_config(config), folder, str(schema), str(schema), "digest-of-the-data")
     nodes = [node.pipeline_node for node in Compiler().compile(pipeline).nodes]
-    return {
-        node.node_info.id: {name: value.field_value.string_value for name, value in node.parameters.parameters.items()}
-        for node in nodes
-    }
+    return {node.node_info.id: node for node in nodes}
 
 
 def test_bigquery_is_read_by_tfx_with_the_query_and_the_split(tmp_path: Path) -> None:
@@ -110,6 +116,10 @@ def test_the_model_before_is_looked_up_for_the_drift_gate_or_a_threshold_on_the_
     data += '\n[drift]\nbaseline = "before.json"'
     assert "LatestBlessedModel" not in compiled(tmp_path, data, '{ metric = "auc", min = 0.5 }')
     assert "LatestBlessedModel" in compiled(tmp_path, data, '{ metric = "auc", max_drop = 0.1 }')
+
+
+def test_a_model_that_failed_its_parity_check_is_not_blessed_and_so_no_baseline(tmp_path: Path) -> None:
+    assert "ParityCheck" in compiled_nodes(tmp_path, 'path = "rows.csv"')["Evaluator"].upstream_nodes
 
 
 def test_every_model_that_evaluates_is_blessed_without_thresholds(tmp_path: Path) -> None:

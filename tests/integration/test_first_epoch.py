@@ -63,6 +63,11 @@ def test_the_figures_are_numpy_s() -> None:
         expected, _ = np.histogram(np.clip(first, -8, 7.999), EDGES)
         assert fed.histogram == tuple(expected.tolist())
     assert seen["a"].at_bound == np.count_nonzero(np.abs(values["a"][:50]) >= 2)
+    assert [len(fed.elements) for fed in seen.values()] == [0, 3, 0]
+    for at, fed in enumerate(seen["m"].elements):
+        column = values["m"][:50, at].astype(np.float64)
+        assert (fed.count, fed.min, fed.max) == (50, column.min(), column.max())
+        np.testing.assert_allclose([fed.mean, fed.sigma], [column.mean(), column.std()], rtol=1e-12)
     assert (seen["m"].at_bound, seen["b"].at_bound) == (0, 0)
 
 

@@ -49,10 +49,16 @@ trainer = tfx.components.Trainer(
     transform_graph=transform.outputs["transform_graph"], schema=schema.outputs["schema"],
     train_args=tfx.proto.TrainArgs(splits=["train"]), eval_args=tfx.proto.EvalArgs(splits=["eval"]),
     custom_config={"training": json.dumps(training)})
+examples = example_gen.outputs["examples"]
+statistics = tfx.components.StatisticsGen(examples=examples)
 root = os.environ["ROOT"]
+pusher = tfx.components.Pusher(
+    model=trainer.outputs["model"], push_destination=tfx.proto.PushDestination(
+        filesystem=tfx.proto.PushDestination.Filesystem(base_directory=f"{root}/serving")))
+README_S_CHECKS
 tfx.orchestration.LocalDagRunner().run(tfx.dsl.Pipeline(
     pipeline_name=pipeline.configs.PIPELINE_NAME, pipeline_root=root,
-    components=[example_gen, schema, transform, trainer],
+    components=[example_gen, statistics, schema, transform, trainer, pusher, *checks],
     metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{root}/metadata.db"),
     beam_pipeline_args=["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]))
 assert sys.modules["pipeline"].__file__.startswith(os.getcwd())
@@ -167,12 +173,23 @@ def test_the_components_work_in_a_project_made_from_the_template(inputs: dict[st
     )
     assert copied.returncode == 0, copied.stderr[-2000:]
     assert (tmp_path / "mine" / "pipeline" / "configs.py").exists()
-    process = child(TEMPLATE_PIPELINE, {**inputs, "ROOT": str(tmp_path / "root")}, tmp_path / "mine")
+    code = TEMPLATE_PIPELINE.replace("README_S_CHECKS", blocks_of_readme()["own checks"])
+    # ParityCheck sends rows without a value; of a dense column of whole numbers the stock Transform's graph takes none.
+    optional = 'name: "distance" type: INT value_count { min: 1 max: 1 }'
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(SCHEMA.replace('name: "distance" type: INT shape {}', optional))
+    process = child(code, {**inputs, "SCHEMA": str(schema), "ROOT": str(tmp_path / "root")}, tmp_path / "mine")
     assert process.returncode == 0, process.stderr[-4000:]
     graph = newest(str(tmp_path / "root"), "Transform", "transform_graph")
     model = newest(str(tmp_path / "root"), "Trainer", "model")
     assert Path(graph, "transform_fn", "saved_model.pb").exists()
     assert Path(model, "Format-Serving", "saved_model.pb").exists()
+    for component, check in (("ConstantsAudit", "audit"), ("DriftGate", "drift"), ("ParityCheck", "parity")):
+        verdict = json.loads(Path(newest(str(tmp_path / "root"), component, "blessing"), "verdict.json").read_text())
+        assert (verdict["check"], verdict["blessed"]) == (check, True)
+    report = Path(newest(str(tmp_path / "root"), "RunReport", "report"), "report.html").read_text()
+    assert all(f"<strong>{title}</strong>" in report for title in ("Audit", "Drift", "Fed", "Parity"))
+    assert report.count('<span class="state">not run</span>') == 1  # the evaluation
 
 
 def test_the_gate_reads_what_the_validator_wrote_and_stops(tmp_path: Path) -> None:

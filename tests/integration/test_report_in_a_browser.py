@@ -1,5 +1,6 @@
 """The report in headless Chromium: it sorts, filters, opens a feature, fits a phone, and logs no error."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from report_facts import HOSTILE, run
 
 from components.report.render import render
+from components.verdict import Finding, Verdict
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "report-screenshots"
 FEATURES = 2000
@@ -179,12 +181,47 @@ def test_screenshots_of_a_desktop(opened: Any, scheme: str) -> None:
 
 
 def test_a_phone_needs_no_sideways_scroll(opened: Any) -> None:
-    opened.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    )
-    opened.refresh()
+    on_a_phone(opened)
     opened.execute_script("document.querySelector('#table tbody tr[data-at=\"3\"] button').click()")
     kept(opened, "phone-top")
     opened.execute_script("document.getElementById('features').scrollIntoView({behavior: 'instant'})")
     kept(opened, "phone-features")
     assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_phone_shows_the_numbers_compared_word_by_word(opened: Any) -> None:
+    on_a_phone(opened)
+    opened.execute_script("document.querySelector('#table tbody tr[data-at=\"4\"] button').click()")
+    place = opened.find_element("css selector", "tr.panel [aria-label='Audit: numbers compared']")
+    opened.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", place)
+    kept(opened, "phone-numbers-compared")
+    names = place.find_elements("css selector", "tbody th")
+    lines = "const r = document.createRange(); r.selectNodeContents(arguments[0]);"
+    lines += "return new Set([...r.getClientRects()].map(b => Math.round(b.top))).size"
+    assert [opened.execute_script(lines, name) for name in names[:2]] == [1, 1]
+    hint = opened.execute_script("return getComputedStyle(arguments[0]).backgroundAttachment", place)
+    assert "local" in hint  # the shadow at the edge behind which there is more
+
+
+def test_many_findings_are_folded_so_that_the_features_are_near(browser: Any, tmp_path: Path) -> None:
+    facts = run(FEATURES)
+    faults = tuple(Finding("drifted", f"its mean{at} moved by 1.5 sigma", f"f{at}") for at in range(150))
+    rest = tuple(Finding("other", "its sigma went from 1 to 2", f"f{at}") for at in range(161))
+    verdict = Verdict("drift", (), (*faults, *rest))
+    path = tmp_path / "report.html"
+    path.write_text(render(dataclasses.replace(facts, checks=(*facts.checks, verdict))), encoding="utf-8")
+    browser.get(path.as_uri())
+    on_a_phone(browser)
+    kept(browser, "phone-many-findings")
+    assert len(browser.find_elements("css selector", ".findings tbody tr")) == 20
+    folded = browser.find_elements("css selector", "details.folded summary")
+    assert [each.text for each in folded] == ["Drift: drifted, 132 more", "Drift: other, 48 more"]
+    features = browser.execute_script("return document.getElementById('features').getBoundingClientRect().top")
+    print(f"features begin {features / 844:.1f} phone screens down")
+    assert features < 8 * 844
+
+
+def on_a_phone(browser: Any) -> None:
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.refresh()

@@ -87,5 +87,24 @@ def test_half_a_sigma_in_one_feature_is_found_in_each_draw(records: Any, parse: 
     assert found == DRAWS
 
 
+@pytest.mark.parametrize("factor", [0.0, 0.01, 0.3, 0.5, 2.0, 10.0, 100.0])
+def test_another_sigma_of_any_feature_is_found(records: Any, parse: Any, factor: float) -> None:
+    batch = columns(records, parse)
+    before = constants(batch)
+    names = [column.name for column in columns_read(PLAN)]
+    features = [f for f in PLAN.with_role("z_score") if f.dtype == "float32" and not f.log1p]
+    for feature in features:
+        at, mean = names.index(feature.name), np.float32(before[feature.name].mean.item())
+        moved = [*batch]
+        moved[at] = shifted(scaled(shifted(moved[at], -mean), np.float32(factor)), mean)
+        verdict = drift_verdict(before, constants(moved), Limits(), "block")
+        found = [(each.fault, each.feature) for each in verdict.findings]
+        assert ("sigma_ratio", feature.name) in found, (feature.name, factor)
+
+
+def scaled(column: Any, by: np.float32) -> Any:
+    return column._replace(values=column.values * by) if isinstance(column, SparseParts) else column * by
+
+
 def shifted(column: Any, by: np.float32) -> Any:
     return column._replace(values=column.values + by) if isinstance(column, SparseParts) else column + by

@@ -97,6 +97,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             strategy = "multi_worker"
             keras_export = true
             fed_check = "warn"
+            fed_far = 60.0
+            fed_clipped = 0.02
             augment = ["flip", "crop=4"]
             [evaluation]
             thresholds = [{ metric = "mae", max = 2, max_drop = 0.5 }, { metric = "rmse", max = 3.5 }]
@@ -141,6 +143,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "strategy": "multi_worker",
         "keras_export": True,
         "fed_check": "warn",
+        "fed_far": 60.0,
+        "fed_clipped": 0.02,
         "augment": ("flip", "crop=4"),
     }
     assert isinstance(config.trainer.learning_rate, float)

@@ -49,6 +49,51 @@ def test_bootstrap_resamples_pass_with_heavy_tails_and_rare_events() -> None:
         assert drift_verdict(before, after, Limits(), "block").findings == ()
 
 
+@pytest.mark.parametrize("factor", [0.01, 0.3, 0.5, 2.0, 10.0, 100.0])
+@pytest.mark.parametrize("column", ["normal", "heavy"])
+def test_another_sigma_at_the_same_mean_is_found_either_way(column: str, factor: float) -> None:
+    random = np.random.default_rng(10)
+    # Heavy like the delays of flights: sigma 40, a farthest value 30 sigmas away.
+    values = {"normal": random.normal(5, 3, 16_000), "heavy": random.standard_t(3, 16_000)}[column]
+    moved = (values - values.mean()) * factor + values.mean()
+    before, after = (measured(side[:, np.newaxis].astype(np.float32)) for side in (values, moved))
+    for sides in ((before, after), (after, before)):
+        assert "sigma_ratio" in {found.fault for found in drift_verdict(*sides, Limits(), "block").findings}
+
+
+@pytest.mark.parametrize("rows", [1, 3, 14])
+@pytest.mark.parametrize("outlier", [999_999.0, 1e9, 1e30])
+def test_outliers_do_not_excuse_themselves(rows: int, outlier: float) -> None:
+    values = np.random.default_rng(11).normal(10, 3, (16_000, 1)).astype(np.float32)
+    moved = values.copy()
+    moved[:rows] = outlier
+    before, after = measured(values), measured(moved)
+    found = {finding.fault for finding in drift_verdict(before, after, Limits(), "block").findings}
+    assert found == {"mean_shift", "sigma_ratio"}
+    assert "sigma_ratio" in {finding.fault for finding in drift_verdict(after, before, Limits(), "block").findings}
+
+
+def test_a_spread_that_is_gone_or_new_is_always_named() -> None:
+    event = (np.arange(16_000) % 900 == 0).astype(np.float32)[:, np.newaxis]  # 18 rows, sigma 0.033
+    sides = measured(event), measured(np.zeros_like(event))
+    assert np.isclose(sides[0]["x0"].sigma, 0.033, atol=1e-3)
+    for pair in (sides, sides[::-1]):
+        (finding,) = drift_verdict(*pair, Limits(), "block").findings
+        assert (finding.fault, finding.feature) == ("sigma_ratio", "x0")
+    single = (np.arange(16_000) == 7).astype(np.float32)[:, np.newaxis]
+    verdict = drift_verdict(measured(single), sides[1], Limits(), "block")
+    assert [warning.fault for warning in verdict.warnings] == ["sigma_to_or_from_0"] and verdict.blessed
+
+
+def test_a_category_that_is_gone_or_renamed_is_named_and_a_rare_one_may_be() -> None:
+    carriers = {b"UA": 15_000, b"WN": 576, b"OO": 20}
+    renamed = {b"UA": 15_000, b"W9": 576, b"HA": 20}
+    verdict = drift_verdict(set_of(words("c", carriers)), set_of(words("c", renamed)), Limits(), "block")
+    assert verdict.blessed
+    assert [(each.fault, each.feature) for each in verdict.warnings] == [("gone_key", "c"), ("new_key", "c")]
+    assert "key 'WN' has 3.69 %" in verdict.warnings[0].message
+
+
 @pytest.mark.parametrize("column", [0, 1, 2])
 def test_half_a_sigma_in_one_feature_is_found_in_every_resample(column: int) -> None:
     random = np.random.default_rng(8)
