@@ -115,7 +115,12 @@ def _as_found(numbers: Sequence[Compared], by_name: Sequence[Mapping[str, Any]],
     theirs = {number.what: [number.theirs] for number in numbers}
     nan = theirs["NaN"][0]
     missing = sum(int(features[name].num_stats.common_stats.num_missing) for features in by_name)
-    counts = {"count": [theirs["values"][0] - nan], "missing": [missing], "nan": [nan], "inf": [0]}
+    counts: dict[str, list[float]] = {
+        "count": [theirs["values"][0] - nan],
+        "missing": [missing],
+        "nan": [nan],
+        "inf": [0],
+    }
     floats = {what: theirs[what] for what in FLOATS}
     slack = {number.what: [number.tolerance] for number in numbers if number.what in ("mean", "variance")}
     return Numbers(counts | floats, slack)
