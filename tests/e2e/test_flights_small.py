@@ -24,7 +24,10 @@ CONFIG = REPOSITORY / "pipeline" / "flights_small.toml"
 SERVE = Path(__file__).with_name("served_model.py")
 LIMIT_SECONDS = 600  # a run takes about one minute; this is for a machine that is busy with something else
 
-JSON_KEYS = {"constants_digest", "rows", "metrics", "model", "report", "transform_graph", "log", "seconds"}
+JSON_KEYS = {
+    *("constants_digest", "rows", "metrics", "model", "report", "transform_graph", "log", "seconds"),
+    "analysis",  # bytes and spans measured, and those from the cache
+}
 COMPONENTS = [
     *("ArrowExampleGen", "ImportSchemaGen", "LatestBlessedModel", "StatisticsGen", "ExampleValidator", "AnomalyGate"),
     *("NormalizingTransform", "ConstantsAudit", "DriftGate", "Trainer", "ParityCheck", "Evaluator", "Pusher"),
