@@ -30,6 +30,8 @@ METRICS_OF_TASK: Mapping[str, tuple[str, ...]] = {
 }
 # A drop in these is a better model: a threshold on them is a maximum.
 LOWER_IS_BETTER = ("loss", "mae", "rmse")
+# Far below what a job can hold (32 bits), and more than any outage that waiting mends.
+MAX_RETRIES = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -480,6 +482,8 @@ def _check(config: PipelineConfig, file: Path) -> None:
 
 
 def _check_step(step: StepSection, where: str) -> None:
+    if step.retries > MAX_RETRIES:
+        raise ConfigError(f"{where}: retries must be at most {MAX_RETRIES} but is {step.retries}.")
     if min(step.cpu, step.memory, step.accelerators, step.retries) < 0:
         raise ConfigError(f"{where}: cpu, memory, accelerators and retries must be at least 0 but one is negative.")
     if step.accelerators and not step.accelerator:

@@ -29,13 +29,15 @@ def data_version(path: str) -> str:
     """
     if path.startswith(BUNDLED):
         return path
+    import tensorflow as tf
+
     from components.example_gen.tables import list_files
 
     pattern = glob_of(path)
-    # A folder of images holds a folder a class.
-    by_class = os.path.isdir(path) and not any(entry.is_file() for entry in os.scandir(path))
     try:
+        # A folder of images holds a folder a class.
+        by_class = os.path.isdir(path) and not any(entry.is_file() for entry in os.scandir(path))
         files = sorted(list_files(f"{pattern}/*/*" if by_class else pattern))
         return digest_of_files(files, by_content="://" not in path)
-    except (DataError, OSError, NotImplementedError):
+    except (DataError, OSError, NotImplementedError, tf.errors.OpError):
         return f"unseen-{time.time_ns()}-{os.getpid()}"

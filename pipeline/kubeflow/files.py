@@ -40,7 +40,8 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.absolute().parent) as scratch:
+        # Inside, because the folder may be a mount of its own, into which nothing can be renamed from outside.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
             for name, text in files.items():
                 (Path(scratch) / name).write_text(text, encoding="utf-8")
             for name in files:

@@ -10,7 +10,7 @@ from fake_services import FakeServices, refuse_other_hosts, running
 from toy_job import toy_spec
 
 from pipeline.kubeflow.submission import kfp_service
-from pipeline.kubeflow.submission.job import Job, ServiceError
+from pipeline.kubeflow.submission.job import Job, Sent, ServiceError
 from pipeline.kubeflow.submission.kfp_service import COOKIES, TOKEN, Kfp
 
 JOB = Job(
@@ -81,6 +81,25 @@ def test_a_service_that_is_not_there_is_one_error() -> None:
         Kfp(gone.url).send(JOB)
 
 
+def test_a_page_is_no_answer_whatever_its_status(fake: FakeServices) -> None:
+    """A gateway gives its login page with status 200, and the client takes it for an answer without an id."""
+    fake.page = "<html>Log in</html>"
+    service = Kfp(fake.url)
+
+    for job in (JOB, dataclasses.replace(JOB, schedule="0 3 * * *")):
+        with pytest.raises(ServiceError, match="did not answer as Kubeflow Pipelines does"):
+            service.send(job)
+    with pytest.raises(ServiceError, match="did not answer as Kubeflow Pipelines does"):
+        service.wait(Sent("r1", "", "PENDING"))
+
+
+def test_another_service_at_the_host_is_one_error(fake: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's attempts
+    fake.page, fake.page_status = "Not Found", 404
+    with pytest.raises(ServiceError, match="Kubeflow Pipelines was not found at --host"):
+        Kfp(fake.url).send(JOB)
+
+
 def test_token_and_cookies_reach_the_service_and_no_output_and_no_file(
     fake: FakeServices,
     tmp_path: Path,
@@ -89,8 +108,9 @@ def test_token_and_cookies_reach_the_service_and_no_output_and_no_file(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv(TOKEN, "secret-token")
-    monkeypatch.setenv(COOKIES, "session=secret-cookie")
+    # A file's last line ends with a newline, which no header can have.
+    monkeypatch.setenv(TOKEN, "secret-token\n")
+    monkeypatch.setenv(COOKIES, "session=secret-cookie\r\n")
     service = Kfp(fake.url)
 
     printed = str(service.request(JOB)) + str(service.wait(service.send(JOB)))

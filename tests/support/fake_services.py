@@ -30,7 +30,7 @@ class Call(NamedTuple):
 
 class FakeServices(http.server.ThreadingHTTPServer):
     """All services at one address; ``calls`` and ``objects`` are what they were sent, ``run`` runs what is created;
-    with a ``refusal`` nothing is created."""
+    with a ``refusal`` nothing is created, with a ``page`` every answer is this page."""
 
     daemon_threads = True
 
@@ -41,6 +41,7 @@ class FakeServices(http.server.ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}
         self._ended: dict[str, bool] = {}
         self.refusal = ""
+        self.page, self.page_status = "", 200
 
     @property
     def url(self) -> str:
@@ -135,9 +136,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._reply({"name": name})
 
     def _reply(self, value: Any, status: int = 200) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        page = self.server.page
+        body = page.encode() if page else json.dumps(value).encode()
+        self.send_response(self.server.page_status if page else status)
+        self.send_header("Content-Type", "text/html" if page else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -236,6 +236,7 @@ def test_resources_retries_and_caching_of_a_step(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[kubeflow.steps.Trainer]\ncpu = -1", "must be at least 0"),
+        ("[kubeflow.steps.Trainer]\nretries = 4294967296", "retries must be at most 100 but is 4294967296"),
         ("[kubeflow.steps.Trainer]\naccelerators = 2", "needs the accelerator's type"),
         ("[kubeflow.steps.Trainer]\ngpu = 1", "unknown key 'gpu'"),
     ],

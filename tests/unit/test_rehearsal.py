@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hand_jobs import TEXT, add, container, job
 
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 from pipeline.kubeflow.rehearsal.backend import Backend, Mode
-from pipeline.kubeflow.rehearsal.command import CommandError, Commands
+from pipeline.kubeflow.rehearsal.command import CommandError, Commands, prefix_of
 from pipeline.kubeflow.rehearsal.container import Containers, Result
 from pipeline.kubeflow.rehearsal.dag import Dag, TaskError, task_names
 from pipeline.kubeflow.rehearsal.records import Records
@@ -355,3 +355,19 @@ def test_tasks_that_wait_for_each_other_are_named() -> None:
     tasks = {"A": {**HELLO, "dependentTasks": ["B"]}, "B": {**HELLO, "dependentTasks": ["A", "C"]}}
     with pytest.raises(DataError, match="A for B; B for A, C"):
         task_names(job(tasks)["pipelineSpec"])
+
+
+@pytest.mark.parametrize("text", ['{"artifacts": [', '{"artifacts": []}', "[]"])
+def test_damaged_records_are_named_and_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "records.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"records\.json is damaged.* Delete it"):
+        Records(file)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["docker run '{image}", " "])
+def test_a_prefix_that_is_no_command_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--exec-prefix must be a command as in a shell"):
+        prefix_of(text)
+    assert prefix_of("") == []

@@ -7,7 +7,7 @@ from toy_job import toy_spec
 
 from components.errors import ConfigError
 from pipeline.kubeflow.submission.job import Job, cron_fields, with_caching
-from pipeline.kubeflow.submission.kfp_service import Kfp
+from pipeline.kubeflow.submission.kfp_service import COOKIES, TOKEN, Kfp
 from pipeline.kubeflow.submission.vertex import Vertex
 
 VERTEX = Vertex("my-project", "europe-west4")
@@ -31,7 +31,10 @@ def test_a_good_job_passes() -> None:
         (VERTEX, {"schedule": "0 3 * * *", "experiment": "e"}, "no scheduled run into an experiment"),
         (dataclasses.replace(VERTEX, network="default"), {}, "projects/NUMBER/global/networks/NAME"),
         (dataclasses.replace(VERTEX, labels={"Team": "a"}), {}, "lower-case letters.* but is Team=a"),
+        (Vertex("my-project", "europe-west44"), {}, "--region 'europe-west44' is none of Vertex AI's"),
         (Kfp("kfp.invalid"), {}, r"--host http\(s\)://"),
+        (Kfp("http://"), {}, r"--host http\(s\)://"),
+        (Kfp("http://kfp.invalid:port"), {}, r"--host http\(s\)://"),
         (KFP, {"pipeline_root": "/tmp/root"}, "must be a URI"),
         (KFP, {"schedule": "TZ=Europe/Oslo 0 3 * * *"}, "know no time zone"),
     ],
@@ -39,6 +42,24 @@ def test_a_good_job_passes() -> None:
 def test_what_a_service_refuses_is_an_error_now(service: Vertex | Kfp, changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         service.check(dataclasses.replace(JOB, **changes))
+
+
+@pytest.mark.parametrize("host", ["http://user:hunter2@kfp.invalid", "user:hunter2@kfp.invalid"])
+def test_a_password_in_the_host_is_refused_and_not_repeated(host: str) -> None:
+    with pytest.raises(ConfigError, match=TOKEN) as refused:
+        Kfp(host).check(JOB)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", [TOKEN, COOKIES])
+@pytest.mark.parametrize("value", ["sekret\r\nabc", "sek\x7fret", "sekret\u2026"])
+def test_a_credential_that_no_header_takes_is_refused_and_not_repeated(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=f"{variable} must be one line") as refused:
+        KFP.check(JOB)
+    assert "sek" not in str(refused.value)
 
 
 def test_a_schedule_is_a_time_zone_and_five_fields() -> None:

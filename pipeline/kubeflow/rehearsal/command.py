@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 from pipeline.failure import own_error
 
 BAD_INPUT = 2
@@ -61,7 +61,7 @@ class Commands:
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch, tempfile.TemporaryDirectory() as folder:
             if self.prefix:
                 # The program before the image gets this process's environment, the step gets its own alone.
-                program, *before = shlex.split(self.prefix.replace("{image}", image))
+                program, *before = prefix_of(self.prefix.replace("{image}", image))
                 program = os.path.abspath(program) if os.sep in program else program
                 full = [program, *before, *(["env", *(f"{k}={v}" for k, v in own.items())] if own else []), *argv]
                 environment = os.environ
@@ -79,6 +79,21 @@ class Commands:
                     raise DataError(f"{step}: cannot run {full[0]!r}: {error.strerror}.") from error
         if done.returncode:
             raise CommandError(_words(log, done.returncode), done.returncode, log)
+
+
+def prefix_of(text: str) -> list[str]:
+    """The words of ``--exec-prefix``.
+
+    Raises:
+      ConfigError: it is no command.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"--exec-prefix must be a command as in a shell but is {text!r}: {error}.") from error
+    if text and not words:
+        raise ConfigError(f"--exec-prefix must be a command as in a shell but is {text!r}.")
+    return words
 
 
 def _words(log: Path, status: int) -> str:

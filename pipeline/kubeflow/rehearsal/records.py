@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.errors import DataError
+
 Json = dict[str, Any]
 
 
@@ -16,13 +18,22 @@ class Records:
     """A file in the rehearsal's folder; read once, written whole at each change."""
 
     def __init__(self, path: Path) -> None:
-        """Of a folder's rehearsals so far; none where there is no such file."""
+        """Of a folder's rehearsals so far; none where there is no such file.
+
+        Raises:
+          DataError: the file is damaged.
+        """
         self._path = path
         self.artifacts: list[Json] = []
         self._made: dict[str, Json] = {}
         if path.exists():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self.artifacts, self._made = stored["artifacts"], stored["made"]
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                self.artifacts, self._made = list(stored["artifacts"]), dict(stored["made"])
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                raise DataError(
+                    f"{path} is damaged: it must be what earlier rehearsals recorded. Delete it, or give another --root."
+                ) from error
 
     def add(self, outputs: Mapping[str, list[Json]]) -> None:
         """Registers a step's artifacts."""

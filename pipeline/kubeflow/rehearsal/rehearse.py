@@ -16,7 +16,7 @@ from pipeline.failure import ComponentError
 from pipeline.kubeflow.data_version import with_data_version
 from pipeline.kubeflow.files import read_job
 from pipeline.kubeflow.rehearsal.backend import Backend, Mode
-from pipeline.kubeflow.rehearsal.command import BAD_INPUT, Commands
+from pipeline.kubeflow.rehearsal.command import BAD_INPUT, Commands, prefix_of
 from pipeline.kubeflow.rehearsal.container import Containers, Result
 from pipeline.kubeflow.rehearsal.dag import Dag, TaskError, task_names
 from pipeline.kubeflow.rehearsal.lookups import title_of
@@ -76,6 +76,7 @@ def rehearse(
     started = time.monotonic()
     require_kubeflow()
     options = options or RehearsalOptions()
+    prefix_of(options.exec_prefix)
     job = read_job(job_file)
     spec = job["pipelineSpec"]
     mode: Mode = options.mode or ("kfp" if job_file.suffix in (".yaml", ".yml") else "vertex")

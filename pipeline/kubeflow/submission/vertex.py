@@ -43,6 +43,7 @@ class Vertex:
         """ConfigError for what Vertex would refuse."""
         if not self.project or not self.region:
             raise ConfigError("Vertex needs --project and --region.")
+        _check_region(self.region)
         if not re.fullmatch(r"gs://[^/]+(/.*)?", job.pipeline_root):
             raise ConfigError(f"Vertex needs --pipeline-root gs://BUCKET/FOLDER but got {job.pipeline_root!r}.")
         if not _JOB_ID.fullmatch(job.name):
@@ -156,3 +157,15 @@ class Vertex:
     def _url(self, kind: str, name: str) -> str:
         place = f"https://console.cloud.google.com/vertex-ai/locations/{self.region}/pipelines"
         return f"{place}/{kind}/{name}?project={self.project}"
+
+
+def _check_region(region: str) -> None:
+    """ConfigError for a region that Google's client refuses to address."""
+    from google.cloud.aiplatform import utils
+
+    try:
+        utils.validate_region(region)
+    except ValueError as error:
+        raise ConfigError(
+            f"--region {region!r} is none of Vertex AI's, such as europe-west4 or us-central1."
+        ) from error
