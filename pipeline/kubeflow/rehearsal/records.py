@@ -32,7 +32,7 @@ class Records:
                 self.artifacts, self._made = list(stored["artifacts"]), dict(stored["made"])
             except (OSError, ValueError, TypeError, KeyError) as error:
                 raise DataError(
-                    f"{path} is damaged: it must be what earlier rehearsals recorded. Delete it, or give another --root."
+                    f"{path} is damaged: it must hold what earlier rehearsals made. Delete it, or give another --root."
                 ) from error
 
     def add(self, outputs: Mapping[str, list[Json]]) -> None:
