@@ -14,6 +14,7 @@ from pipeline.config import PipelineConfig, load_config
 from pipeline.kubeflow import defaults, files, job
 from pipeline.kubeflow.parameters import JobParameter, parameters_of
 from pipeline.kubeflow.support import require_kubeflow
+from pipeline.kubeflow.value_checks import check_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,7 @@ def compile_job(config_file: str, out: Path, image: str, given: Sequence[str] = 
     for name in values:
         if name not in names:
             raise ConfigError(f"--param {name}: this job has no such parameter. It has {', '.join(names)}.")
+    check_values({parameter.name: parameter.default for parameter in parameters})
     config, notice = with_beam_args(config, image)
     schema_digest = hashlib.sha256(inputs.read_bytes(config.data.schema)).hexdigest()
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from components.errors import ConfigError
 from pipeline.code_digest import model_digest
 from pipeline.config import PipelineConfig
+from pipeline.kubeflow.model_function import check_function
 from pipeline.kubeflow.uris import BUNDLED, is_elsewhere, packaged
 
-_OURS = ("schemas", "components", "pipeline", "tfxnorm")
+OURS = ("schemas", "components", "pipeline", "tfxnorm")
 
 
 def data_place(config: PipelineConfig, given: Mapping[str, str]) -> str:
@@ -40,7 +41,7 @@ def schema_place(config: PipelineConfig, given: Mapping[str, str]) -> str:
         return _in_a_step("schema", given.get("schema", config.kubeflow.schema))
     if "://" in config.data.schema:
         return config.data.schema
-    in_package = packaged(config.data.schema, _OURS)
+    in_package = packaged(config.data.schema, OURS)
     if in_package is None:
         _refuse_local("data.schema", config.data.schema, "schema", "kubeflow.schema")
     return in_package or ""
@@ -90,17 +91,20 @@ def check_model(path: str, config_file: str) -> str:
     """The digest of the model's code, which must be installed, as it must be in the image.
 
     Raises:
-      ConfigError: there is no such module, or it merely lies beside the configuration or in the current folder.
+      ConfigError: there is no such module or function, or it merely lies beside the configuration or in the current
+        folder.
     """
     top = path.partition(":")[0].partition(".")[0]
     own = {str(Path(config_file).resolve().parent), os.getcwd()}
     installed = [entry for entry in sys.path if entry and os.path.abspath(entry) not in own]
-    if top not in _OURS and importlib.machinery.PathFinder.find_spec(top, installed) is None:
+    if top not in OURS and importlib.machinery.PathFinder.find_spec(top, installed) is None:
         raise ConfigError(
             f"trainer.model = {path!r} must be importable in the image, but {top!r} is installed nowhere here. Install "
             "it in the image (a Dockerfile of two lines: FROM the image, RUN pip install), and here, too."
         )
-    return model_digest(path)
+    digest = model_digest(path)
+    check_function(path)
+    return digest
 
 
 def image_name(image: str) -> str:

@@ -177,3 +177,21 @@ def test_a_path_that_only_this_machine_has_ends_with_status_2_and_writes_nothing
         r"tfx-norm: data\.schema is .*wide\.pbtxt, a path that only this machine has\. .*\n", capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("epochs=-3", "epochs must be at least 1 but is -3"),
+        ("threshold_auc_min=nan", "threshold_auc_min must be a finite number but is nan"),
+        ("data_path=bundled:nope", "no such bundled data set"),
+    ],
+)
+def test_a_default_that_no_step_can_use_ends_with_status_2_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, message: str
+) -> None:
+    assert compile_job(tmp_path / "out", REPOSITORY / "pipeline" / "flights_small.toml", "--param", given) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()

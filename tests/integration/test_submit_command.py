@@ -55,6 +55,14 @@ def dry_run(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
     [
         ((FLIGHTS, *VERTEX, "--param", "epoch=1"), "this job has no such parameter. It has"),
         ((FLIGHTS, *VERTEX, "--param", "epochs=many"), "epochs must be a whole number but is 'many'"),
+        ((FLIGHTS, *VERTEX, "--param", "epochs=-3"), "epochs must be at least 1 but is -3"),
+        (
+            (FLIGHTS, *VERTEX, "--param", "threshold_auc_min=nan"),
+            "threshold_auc_min must be a finite number but is nan",
+        ),
+        ((FLIGHTS, *VERTEX, "--param", "schema=package:schemas/nope.pbtxt"), "there is no file 'nope.pbtxt'"),
+        ((FLIGHTS, *VERTEX, "--region", "nowhere"), "--region 'nowhere' is none of Vertex AI's"),
+        ((FLIGHTS_YAML, "--to", "kfp", "--host", "http://me:hunter2@x"), "--host must be without user and password"),
         ((FLIGHTS, *VERTEX, "--image", "an/image:1"), "--image is for a configuration"),
         ((FLIGHTS, *VERTEX, "--host", "http://x"), "--host is an option of --to kfp"),
         ((FLIGHTS, *VERTEX, "--wait", "--schedule", "0 3 * * *"), "--wait is for a run that begins now"),
@@ -72,6 +80,7 @@ def test_what_cannot_be_sent_is_one_line_and_status_2(
     said = capfd.readouterr()
     assert message in said.err
     assert (said.err.count("\n"), said.out) == (1, "")
+    assert "hunter2" not in said.err
     assert fake.calls == []
 
 

@@ -15,6 +15,7 @@ from pipeline.kubeflow import defaults, support
 from pipeline.kubeflow.compilation import with_beam_args, without_the_model_before
 from pipeline.kubeflow.data_version import data_version, with_data_version
 from pipeline.kubeflow.files import as_yaml, read_job, write_files
+from pipeline.kubeflow.model_function import check_function
 from pipeline.kubeflow.open_source import localized, restored
 from pipeline.kubeflow.rehearsal.rehearse import values_for_here
 from pipeline.kubeflow.support import require_kubeflow
@@ -120,6 +121,36 @@ def test_a_model_must_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     elsewhere = tmp_path / "elsewhere"
     assert len(defaults.check_model("mymodel:build", str(elsewhere / "config.toml"))) == 64
     assert len(defaults.check_model("components.trainer.model:build_model", str(tmp_path / "config.toml"))) == 64
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def build(spec): ...\n", True),
+        ("from json import loads as build\n", True),
+        ("if True:\n    build = dict\n", True),
+        ("from json import *\n", True),  # may have it: nothing is executed to see
+        ("def other():\n    build = 1\nprint(other)\n", False),
+        ("raise RuntimeError('executed')\n", False),
+    ],
+)
+def test_the_function_of_a_model_must_be_in_its_module(
+    source: str, found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onemodel.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if found:
+        check_function("onemodel:build")
+        return
+    with pytest.raises(ConfigError, match="the module 'onemodel' has no function 'build'"):
+        defaults.check_model("onemodel:build", str(tmp_path / "elsewhere" / "config.toml"))
+
+
+def test_a_module_that_is_no_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nopython.py").write_text("def build(:\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="the source of 'nopython' cannot be read"):
+        check_function("nopython:build")
 
 
 @pytest.mark.parametrize("image", ["", " a", "a b"])

@@ -24,6 +24,7 @@ from pipeline.kubeflow.rehearsal.records import Records
 from pipeline.kubeflow.rehearsal.values import job_values
 from pipeline.kubeflow.support import require_kubeflow
 from pipeline.kubeflow.uris import is_elsewhere
+from pipeline.kubeflow.value_checks import check_values, is_ours
 from pipeline.local import session
 from pipeline.node_result import NodeResult, OutputArtifact
 from pipeline.progress import Display
@@ -88,6 +89,8 @@ def rehearse(
     name = spec["pipelineInfo"]["name"]
     folder = (root or DEFAULT_ROOT / f"{name}-{mode}").absolute()
     values = values_for_here(job_values(job, options.given), options.given, folder)
+    if is_ours(spec):
+        check_values(values)
     if mode == "kfp":
         values = with_data_version(values, options.given)
     names = task_names(spec)

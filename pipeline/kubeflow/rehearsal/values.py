@@ -6,6 +6,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from pipeline.kubeflow.parameters import parsed
+from pipeline.kubeflow.value_checks import check_finite
 
 _KINDS = {"NUMBER_INTEGER": int, "INT": int, "NUMBER_DOUBLE": float, "DOUBLE": float}
 Json = dict[str, Any]
@@ -20,7 +21,7 @@ def job_values(job: Mapping[str, Any], given: Mapping[str, str]) -> Json:
     """Every runtime parameter's value.
 
     Raises:
-      ConfigError: a required one is missing, one is unknown, or a value is not of its type.
+      ConfigError: a required one is missing, one is unknown, or a value is not of its type, or not finite.
     """
     declared = job["pipelineSpec"]["root"].get("inputDefinitions", {}).get("parameters", {})
     values = {**job.get("runtimeConfig", {}).get("parameterValues", {}), **given}
@@ -40,6 +41,7 @@ def job_values(job: Mapping[str, Any], given: Mapping[str, str]) -> Json:
         if name in values or "defaultValue" in spec:
             value = values.get(name, spec.get("defaultValue"))
             result[name] = from_text(name, kind_of(spec), value) if isinstance(value, str) else value
+    check_finite(result)
     return result
 
 

@@ -17,6 +17,7 @@ from pipeline.kubeflow.rehearsal.values import job_values
 from pipeline.kubeflow.submission.job import Job, Service, with_caching
 from pipeline.kubeflow.submission.schema_upload import GOOGLE_STORAGE, SchemaUpload
 from pipeline.kubeflow.support import require_kubeflow
+from pipeline.kubeflow.value_checks import check_values, is_ours
 
 Target = Literal["vertex", "kfp"]
 
@@ -119,6 +120,8 @@ def _compiled(order: Order, target: Target) -> dict[str, Any]:
 
 def _job(order: Order, target: Target, compiled: Mapping[str, Any], given: Mapping[str, str], root: str = "") -> Job:
     values = job_values(compiled, given)
+    if is_ours(compiled["pipelineSpec"]):
+        check_values(values)
     spec = compiled["pipelineSpec"] if order.use_cache else with_caching(compiled["pipelineSpec"], False)
     runtime = compiled.get("runtimeConfig", {})
     sent = {name: values[name] for name in (*runtime.get("parameterValues", {}), *given)}
