@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.local_runner import LOCAL_RUNNER_ARG, NO_PACKAGE_ARG
 from pipeline.datasets import prepare
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "flights.pbtxt"
 WINDOW = 28
-RUNNER = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner", "--sdk_container_image=unused"]
 
 
 def days_of_flights(folder: Path, days: int, times: int = 1) -> dict[str, str]:
@@ -51,7 +51,9 @@ def convert(folder: Path, name: str, cache: str) -> Any:
         key: proto_utils.proto_to_json(value) if hasattr(value, "DESCRIPTOR") else value
         for key, value in node.spec.exec_properties.items()
     }
-    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=RUNNER, tmp_dir=str(folder))
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=[LOCAL_RUNNER_ARG, NO_PACKAGE_ARG], tmp_dir=str(folder)
+    )
     Executor(context).Do({}, {"examples": [artifact]}, properties)
     return artifact
 
